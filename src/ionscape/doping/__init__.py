@@ -1,0 +1,1 @@
+"""Doping: substitution and compensation, Ewald energies of many configurations, the funnel."""

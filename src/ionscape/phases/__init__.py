@@ -1,0 +1,1 @@
+"""Competing phases: packaged crystal structures, their energies at a level, measured enthalpies."""

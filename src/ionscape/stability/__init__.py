@@ -1,0 +1,1 @@
+"""Thermodynamic stability: equilibria of competing phases and distances to the convex hull."""

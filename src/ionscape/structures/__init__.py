@@ -1,0 +1,1 @@
+"""Crystal structures: exchange with files and libraries, supercells, empty sites."""

@@ -1,0 +1,154 @@
+"""Structures between files, pymatgen (crystallography) and ASE (forces and time).
+
+The only module that converts. Reading checks what every later step relies on: known elements, full occupancies,
+atoms that do not overlap.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ionscape.errors import InputError
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core import Structure
+
+#: No two atoms of a condensed phase come closer than this (H–H in H2 is 0.74 Å); Å.
+SHORTEST_DISTANCE = 0.6
+
+
+def read_structure(path: str | Path) -> Structure:
+    """Return the crystal structure in `path` (CIF, POSCAR, extxyz or any format that pymatgen or ASE reads).
+
+    Raises
+    ------
+    InputError
+        If the file is missing or unreadable, or the structure has partial occupancies, unknown elements or
+        overlapping atoms.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise InputError(
+            "no such file" if not file.exists() else "not a file",
+            where=str(path),
+            expected="a structure file (CIF, POSCAR, extxyz, …)",
+            remedy="Check the path; relative paths start at the current folder, in a study file at its folder.",
+        )
+    structure = _parse(file)
+    check_structure(structure, where=str(path))
+    return structure
+
+
+def _parse(file: Path) -> Structure:
+    from pymatgen.core import Structure
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            if file.suffix.lower() in {".xyz", ".extxyz", ".traj"}:
+                from ase.io import read
+
+                return to_structure(read(file, index=-1))
+            return Structure.from_file(file)
+        except InputError:
+            raise
+        except Exception as error:  # noqa: BLE001  parsers raise anything; one clear error leaves here
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise InputError(
+                f"cannot be read as a crystal structure ({reason[:160]})",
+                where=str(file),
+                expected="a valid CIF, POSCAR, extxyz or other structure file with a periodic cell",
+                remedy="Open it in VESTA or `ase gui` to see what is wrong, or export it again.",
+            ) from None
+
+
+def check_structure(structure: Structure, *, where: str) -> None:
+    """Raise `InputError` unless `structure` is ordered, made of known elements, and free of overlaps."""
+    disordered = [str(site.species) for site in structure if not site.is_ordered]
+    if disordered:
+        raise InputError(
+            f"partial occupancy ({disordered[0]}, {len(disordered)} sites)",
+            where=where,
+            expected="an ordered structure, every site fully occupied by one element",
+            remedy="Order it first (e.g. with pymatgen's OrderDisorderedStructureTransformation).",
+        )
+    unknown = {site.specie.symbol for site in structure if not _is_element(site.specie)}
+    if unknown:
+        raise InputError(
+            f"unknown element {', '.join(sorted(unknown))}",
+            where=where,
+            expected="chemical elements H to Og",
+            remedy="Replace the dummy species by real elements.",
+        )
+    _check_distances(structure, where)
+
+
+def _is_element(specie: object) -> bool:
+    from pymatgen.core import Element, Species
+
+    return isinstance(specie, Element | Species)
+
+
+def _check_distances(structure: Structure, where: str) -> None:
+    centre, neighbour, _, distance = structure.get_neighbor_list(SHORTEST_DISTANCE)
+    if len(distance):
+        i, j = int(centre[np.argmin(distance)]), int(neighbour[np.argmin(distance)])
+        raise InputError(
+            f"atoms {i} ({structure[i].specie}) and {j} ({structure[j].specie}) are {distance.min():.3f} Å apart",
+            where=where,
+            expected=f"no two atoms closer than {SHORTEST_DISTANCE} Å",
+            remedy="Remove the duplicate atom, or check the space-group setting and the lattice parameters.",
+        )
+
+
+def to_atoms(structure: Structure) -> Atoms:
+    """Return `structure` as ASE Atoms with the same order of sites; oxidation states are left behind."""
+    from ase import Atoms
+
+    return Atoms(
+        numbers=[site.specie.Z for site in structure],
+        positions=structure.cart_coords,
+        cell=structure.lattice.matrix,
+        pbc=True,
+    )
+
+
+def to_structure(atoms: Atoms) -> Structure:
+    """Return periodic ASE Atoms as a pymatgen Structure with the same order of sites.
+
+    Raises
+    ------
+    InputError
+        If the atoms are not periodic in three directions.
+    """
+    from pymatgen.core import Structure
+
+    if not all(atoms.pbc) or abs(np.linalg.det(atoms.cell.array)) < 1e-6:
+        raise InputError(
+            f"not periodic in three directions (pbc = {[bool(p) for p in atoms.pbc]})",
+            where=str(atoms.info.get("filename", atoms.get_chemical_formula())),
+            expected="a three-dimensional periodic cell",
+            remedy="Set a cell and pbc; for a slab include the vacuum in the cell.",
+        )
+    return Structure(
+        atoms.cell.array,
+        atoms.get_chemical_symbols(),
+        atoms.get_positions(),
+        coords_are_cartesian=True,
+    )
+
+
+def write_cif(structure: Structure, path: Path) -> Path:
+    """Write `structure` as CIF with full precision (P1, order of sites kept) and return the path."""
+    from pymatgen.io.cif import CifWriter
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plain = structure.copy()
+    plain.remove_oxidation_states()
+    CifWriter(plain, significant_figures=10).write_file(path)
+    return path
