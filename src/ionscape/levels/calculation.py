@@ -9,21 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ionscape.results import Failure
+from ionscape.settings import Settings
 from ionscape.units import Energy, EnergyPerAtom, Force, Number, Stress, Unit
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from ionscape.levels.registry import Level
-
-
-class Settings(BaseModel):
-    """Base of every table of the study file: unknown keys and wrong types are refused, nothing is coerced."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class RelaxationSettings(Settings):
@@ -33,7 +28,7 @@ class RelaxationSettings(Settings):
         "positions+cell", description="What is relaxed: atomic positions, the cell, or both."
     )
     optimizer: Literal["FIRE", "LBFGS"] = Field(
-        "FIRE", description="Optimiser of ASE: FIRE (robust) or LBFGS (fewer steps on smooth surfaces)."
+        "LBFGS", description="Optimiser of ASE: LBFGS (fewer steps) or FIRE (more robust from a bad start)."
     )
     fmax_eV_per_A: float = Field(
         0.01, gt=0, le=1, description="Largest force on an atom at convergence, eV/Å (the study: 0.01)."

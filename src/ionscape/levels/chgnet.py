@@ -1,0 +1,137 @@
+"""The embedded level: the CHGNet universal potential (doi:10.1038/s42256-023-00716-3).
+
+CHGNet 0.3.0 was trained on the Materials Project's PBE and PBE+U relaxations (MPtrj) with the energy corrections
+of the 2020 scheme, so its energies mix GGA and GGA+U consistently. The calculator here evaluates the published
+network and weights; only what surrounds them is ours: weights are frozen, energy, forces and stress come from one
+backward pass without a graph for second derivatives, and threads are set by the engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ase.calculators.calculator import Calculator, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from ionscape.errors import InputError, nearest
+from ionscape.structures.exchange import to_structure
+
+MODELS = ("0.3.0", "0.2.0", "r2scan")
+
+
+class FrozenCHGNet(Calculator):
+    """ASE calculator of CHGNet with frozen weights.
+
+    Energy E(R, ε), forces −∂E/∂R and stress (1/V) ∂E/∂ε from one forward and one backward pass.
+
+    Parameters
+    ----------
+    model
+        Version of the pretrained weights, one of `MODELS`.
+    threads
+        Number of threads of PyTorch in this process.
+    """
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "forces", "stress"]
+
+    def __init__(self, model: str = "0.3.0", threads: int = 1) -> None:
+        import torch
+
+        super().__init__()
+        torch.set_num_threads(threads)
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._model = _load(model, self._device)
+
+    def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
+        """Fill ``results`` with energy (eV), forces (eV/Å, (n, 3)) and stress (eV/Å³, Voigt)."""
+        import torch
+        from chgnet.model.model import BatchedGraph
+
+        super().calculate(atoms, properties, system_changes)
+        model = self._model
+        graph = model.graph_converter(to_structure(self.atoms)).to(self._device)
+        batch = BatchedGraph.from_graphs(
+            [graph],
+            bond_basis_expansion=model.bond_basis_expansion,
+            angle_basis_expansion=model.angle_basis_expansion,
+            compute_stress=True,
+        )
+        count = len(self.atoms)
+        energy = model._compute(batch)["e"].sum() * count  # noqa: SLF001  the network without its force passes
+        gradient, strain_gradient = torch.autograd.grad(energy, [batch.atom_positions[0], batch.strains[0]])
+        offset = model.composition_model([graph]).sum() * count
+        stress = strain_gradient.cpu().numpy().astype(float) / self.atoms.get_volume()
+        self.results = {
+            "energy": float(energy.detach()) + float(offset),
+            "forces": -gradient.cpu().numpy().astype(float),
+            "stress": full_3x3_to_voigt_6_stress((stress + stress.T) / 2),
+        }
+
+
+def _load(model: str, device: str) -> Any:
+    from chgnet.model import CHGNet
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        network = CHGNet.load(model_name=model, use_device=device, verbose=False)
+    network.eval()
+    network.requires_grad_(requires_grad=False)
+    network.graph_converter.set_isolated_atom_response("error")
+    return network
+
+
+def _weights(model: str) -> Path:
+    import chgnet
+
+    return next((Path(chgnet.__file__).parent / "pretrained" / model).glob("*.pth.tar"))
+
+
+class CHGNetProvider:
+    """Provider of the level ``chgnet``; setting ``model`` chooses the weights (default 0.3.0)."""
+
+    def available(self) -> str | None:
+        """CHGNet is a dependency of ionscape: always available."""
+        return None
+
+    def identity(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return model version, hash of the weights and version of the package that evaluates them."""
+        model = _model_of(settings)
+        return {
+            "model": f"CHGNet {model}",
+            "weights_sha256": hashlib.sha256(_weights(model).read_bytes()).hexdigest(),
+            "package": f"chgnet {importlib.metadata.version('chgnet')}",
+            "reference": "doi:10.1038/s42256-023-00716-3",
+        }
+
+    def calculator(self, settings: Mapping[str, Any], threads: int) -> FrozenCHGNet:
+        """Return the calculator of the chosen weights."""
+        return FrozenCHGNet(_model_of(settings), threads)
+
+
+def _model_of(settings: Mapping[str, Any]) -> str:
+    unknown = set(settings) - {"model"}
+    if unknown:
+        name = min(unknown)
+        raise InputError(
+            f"unknown setting '{name}'",
+            where="level 'chgnet'",
+            expected="the setting 'model'",
+            remedy=nearest(name, ["model"]),
+        )
+    model = settings.get("model", "0.3.0")
+    if model not in MODELS:
+        raise InputError(
+            f"unknown CHGNet model '{model}'",
+            where="level 'chgnet', setting 'model'",
+            expected=f"one of {', '.join(MODELS)}",
+            remedy=nearest(str(model), MODELS),
+        )
+    return str(model)
+
+
+PROVIDER = CHGNetProvider()

@@ -1,0 +1,102 @@
+"""A calculator that remembers: every evaluation is appended to a trajectory and replayed after an interruption.
+
+An interrupted relaxation is continued by running it again from its start: as long as the optimiser asks for
+exactly the recorded positions and cells, the recorded energies, forces and stresses answer, so that the optimiser
+reaches the very state it was in, whatever it keeps in memory, and the continued run equals the uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io.trajectory import Trajectory
+
+PROPERTIES = ("energy", "forces", "stress")
+
+
+class RecordingCalculator(Calculator):
+    """Wrap `inner`, writing each evaluation to `path` (ASE trajectory) and replaying what is there already.
+
+    Parameters
+    ----------
+    inner
+        The calculator that is asked when nothing recorded answers.
+    path
+        Trajectory; frames of an interrupted run in it are replayed first.
+    """
+
+    implemented_properties: ClassVar[list[str]] = list(PROPERTIES)
+
+    def __init__(self, inner: Any, path: Path) -> None:
+        super().__init__()
+        self._inner = inner
+        self._replay = recorded_frames(path)
+        self._next = 0
+        self._trajectory = _rewritten(path, self._replay)
+        self.evaluations = 0
+
+    def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
+        """Answer from the record if it holds exactly this configuration next, else compute and record."""
+        super().calculate(atoms, properties, system_changes)
+        recorded = self._recorded()
+        if recorded is not None:
+            self.results = {name: recorded.calc.results[name] for name in PROPERTIES}
+            return
+        atoms = self.atoms.copy()
+        atoms.calc = self._inner
+        self.results = {
+            "energy": float(atoms.get_potential_energy()),
+            "forces": np.array(atoms.get_forces(), dtype=float),
+            "stress": np.array(atoms.get_stress(), dtype=float),
+        }
+        self.evaluations += 1
+        atoms.calc = SinglePointCalculator(atoms, **self.results)
+        self._trajectory.write(atoms)
+
+    def close(self) -> None:
+        """Close the trajectory; it is complete on disk afterwards."""
+        self._trajectory.close()
+
+    def _recorded(self) -> Any | None:
+        if self._next >= len(self._replay):
+            return None
+        frame = self._replay[self._next]
+        same = np.array_equal(frame.positions, self.atoms.positions) and np.array_equal(
+            frame.cell.array, self.atoms.cell.array
+        )
+        if not same:
+            self._replay = []
+            return None
+        self._next += 1
+        return frame
+
+
+def recorded_frames(path: Path) -> list[Any]:
+    """Return the readable frames of the trajectory at `path`, up to the first damaged one."""
+    if not path.is_file():
+        return []
+    frames: list[Any] = []
+    try:
+        with Trajectory(path) as trajectory:
+            for i in range(len(trajectory)):
+                frame = trajectory[i]
+                if frame.calc is None or any(name not in frame.calc.results for name in PROPERTIES):
+                    break
+                frames.append(frame)
+    except Exception:  # noqa: BLE001  a file cut short by a kill fails in any way; what was readable counts
+        return frames
+    return frames
+
+
+def _rewritten(path: Path, frames: list[Any]) -> Any:
+    part = path.with_suffix(".part")
+    trajectory = Trajectory(part, "w")
+    for frame in frames:
+        trajectory.write(frame)
+    os.replace(part, path)  # noqa: PTH105  the open handle follows the rename
+    return trajectory

@@ -1,0 +1,139 @@
+"""The laboratory, which stages ask for calculations.
+
+It looks in the store, sends what is missing to the engine, and returns results in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ionscape.errors import CalculationError
+from ionscape.levels.calculation import Relaxation, RelaxationSettings, SinglePoint
+from ionscape.levels.registry import Level
+from ionscape.results import Failure
+from ionscape.study import tasks
+from ionscape.study.store import Store, request_key
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+    from ionscape.study.engine import Engine
+    from ionscape.study.progress import Progress
+
+
+class Laboratory:
+    """Answers for calculations: from the store when finished, else through the engine.
+
+    Parameters
+    ----------
+    store
+        Where finished calculations are.
+    engine
+        What runs the others.
+    progress
+        What shows how far they are.
+
+    Attributes
+    ----------
+    computed, reused
+        Number of calculations that this laboratory ran, and of those it found finished.
+    """
+
+    def __init__(self, store: Store, engine: Engine, progress: Progress) -> None:
+        self._store = store
+        self._engine = engine
+        self._progress = progress
+        self.computed = 0
+        self.reused = 0
+
+    def relax(
+        self, structures: Sequence[Structure], level: Level, settings: RelaxationSettings
+    ) -> list[Relaxation | Failure]:
+        """Relax every structure; a relaxation that failed or did not converge is a `Failure` in its place."""
+        requests = [tasks.relaxation_request(structure, level, settings) for structure in structures]
+        return [_relaxation(key, result) for key, result in self._results(requests)]
+
+    def evaluate(self, structures: Sequence[Structure], level: Level) -> list[SinglePoint | Failure]:
+        """Evaluate every structure as it stands."""
+        requests = [tasks.single_point_request(structure, level) for structure in structures]
+        answers = self._results(requests)
+        return [
+            _single_point(key, result, structure)
+            for (key, result), structure in zip(answers, structures, strict=True)
+        ]
+
+    def close(self) -> None:
+        """End the engine."""
+        self._engine.close()
+
+    def _results(self, requests: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+        keys = [request_key(request) for request in requests]
+        missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in self._store}
+        self.reused += len(set(keys)) - len(missing)
+        errors = self._run(missing) if missing else {}
+        return [(key, {"error": errors[key]} if key in errors else self._store.read(key)) for key in keys]
+
+    def _run(self, missing: dict[str, dict[str, Any]]) -> dict[str, str]:
+        keys = list(missing)
+        self._progress.begin({key: len(request["structure"]["species"]) for key, request in missing.items()})
+        errors = {}
+        for ended in self._engine.run(list(missing.values()), self._store.root):
+            if ended is None:
+                self._progress.look(self._store.root / "working")
+                continue
+            key = keys[ended.index]
+            if ended.error:
+                errors[key] = ended.error
+            self._progress.finish(key, 0 if ended.error else self._store.read(key).get("steps", 1))
+            self.computed += 1
+        return errors
+
+
+def _relaxation(key: str, result: dict[str, Any]) -> Relaxation | Failure:
+    reason = result.get("error") or result.get("failure")
+    if reason:
+        return Failure(reason, key)
+    if not result["converged"]:
+        return Failure(
+            f"not converged after {result['steps']} steps (largest force {result['fmax_eV_per_A']:.3f} eV/Å, "
+            f"largest stress {result['smax_eV_per_A3']:.5f} eV/Å³)",
+            key,
+        )
+    structure = tasks.structure_from_json(result["structure"])
+    return Relaxation(
+        structure=structure,
+        energy=result["energy_eV"],
+        energy_per_atom=result["energy_eV"] / len(structure),
+        initial_energy=result["initial_energy_eV"],
+        fmax=result["fmax_eV_per_A"],
+        smax=result["smax_eV_per_A3"],
+        steps=result["steps"],
+        converged=True,
+        key=key,
+    )
+
+
+def _single_point(key: str, result: dict[str, Any], structure: Structure) -> SinglePoint | Failure:
+    reason = result.get("error") or result.get("failure")
+    if reason:
+        return Failure(reason, key)
+    forces, stress = np.array(result["forces_eV_per_A"]), np.array(result["stress_eV_per_A3"])
+    return SinglePoint(
+        structure=structure,
+        energy=result["energy_eV"],
+        energy_per_atom=result["energy_eV"] / len(structure),
+        fmax=float(np.sqrt((forces**2).sum(axis=1).max())),
+        smax=float(np.abs(stress).max()),
+        key=key,
+    )
+
+
+def required(answer: Relaxation | Failure, what: str) -> Relaxation:
+    """Return `answer` if it is a relaxation, else raise `CalculationError` saying what failed and why."""
+    if isinstance(answer, Failure):
+        message = f"{what}: {answer.reason}"
+        raise CalculationError(message)
+    return answer

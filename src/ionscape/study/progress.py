@@ -1,0 +1,134 @@
+"""Progress: how much of the planned work is done, and how much time is left.
+
+Work is counted in atoms × steps. The steps of running relaxations are read from their logs, those of relaxations
+to come are expected to be the mean of the finished ones, so the time left is known after the first steps.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+#: Steps expected of a relaxation before any has finished.
+EXPECTED_STEPS = 60.0
+#: Seconds between two lines where there is no terminal.
+QUIET_SECONDS = 10.0
+
+
+@dataclass
+class Progress:
+    """Shows what a run is doing, on standard error: one live line on a terminal, plain lines elsewhere.
+
+    Attributes
+    ----------
+    planned
+        Numbers of atoms of the calculations that are still to be asked for, by stage.
+    stream
+        Where to write; None is silent.
+    """
+
+    planned: dict[str, list[int]] = field(default_factory=dict)
+    stream: TextIO | None = None
+    stage: str = ""
+    _finished_work: float = 0.0
+    _finished_steps: list[int] = field(default_factory=list)
+    _finished_count: int = 0
+    _running: dict[str, int] = field(default_factory=dict)
+    _started: float = field(default_factory=time.monotonic)
+    _clock_start: float | None = None
+    _last_line: float = 0.0
+    _resumed_work: float = 0.0
+
+    def enter(self, stage: str) -> None:
+        """Begin `stage`; what was planned for it is from now on counted as it is asked for."""
+        self.stage = stage
+        self.planned.pop(stage, None)
+        self._show(force=True)
+
+    def begin(self, sizes: Mapping[str, int]) -> None:
+        """Begin calculations: `sizes` maps each key to its number of atoms."""
+        if self._clock_start is None:
+            self._clock_start = time.monotonic()
+        self._running = dict(sizes)
+        self._show(force=True)
+
+    def look(self, working: Path) -> None:
+        """Read how far the running calculations are from their logs under the folder `working`."""
+        self._show(running_work=self._running_work(working))
+
+    def finish(self, key: str, steps: int) -> None:
+        """Count the calculation `key` as finished after `steps` steps."""
+        atoms = self._running.pop(key, 0)
+        self._finished_work += atoms * max(steps, 1)
+        self._finished_steps.append(steps)
+        self._finished_count += 1
+        self._show(force=True)
+
+    def message(self, text: str) -> None:
+        """Show one line of text."""
+        if self.stream is not None:
+            end = "\x1b[K\n" if self.stream.isatty() else "\n"
+            self.stream.write(("\r" if self.stream.isatty() else "") + text + end)
+            self.stream.flush()
+
+    def _expected(self) -> float:
+        samples = [EXPECTED_STEPS] * 3 + [float(steps) for steps in self._finished_steps if steps > 0]
+        return sum(samples) / len(samples)
+
+    def _running_work(self, working: Path) -> dict[str, float]:
+        return {key: atoms * steps_so_far(working / key) for key, atoms in self._running.items()}
+
+    def seconds_left(self, running_work: Mapping[str, float]) -> float | None:
+        """Return the expected time to the end of all that is planned, in s; None before anything is known."""
+        done = self._finished_work + sum(running_work.values())
+        if self._clock_start is None or done <= 0:
+            return None
+        elapsed = time.monotonic() - self._clock_start
+        expected = self._expected()
+        running = sum(
+            max(atoms * expected - running_work.get(key, 0.0), 0.1 * atoms * expected)
+            for key, atoms in self._running.items()
+        )
+        later = sum(atoms * expected for sizes in self.planned.values() for atoms in sizes)
+        return elapsed * (running + later) / done
+
+    def _show(self, *, force: bool = False, running_work: Mapping[str, float] | None = None) -> None:
+        if self.stream is None:
+            return
+        now = time.monotonic()
+        terminal = self.stream.isatty()
+        if not terminal and not force and now - self._last_line < QUIET_SECONDS:
+            return
+        self._last_line = now
+        left = self.seconds_left(running_work or {})
+        count = self._finished_count + len(self._running) + sum(map(len, self.planned.values()))
+        text = (
+            f"[{clock(now - self._started)}] {self.stage}: {self._finished_count} of {count} calculations"
+            f" | time left {'being estimated' if left is None else clock(left)}"
+        )
+        self.stream.write(f"\r{text}\x1b[K" if terminal else f"{text}\n")
+        self.stream.flush()
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as ``1:02:03`` or ``2:03``."""
+    minutes, rest = divmod(int(seconds + 0.5), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def steps_so_far(folder: Path) -> int:
+    """Return the number of steps in the log of the calculation in `folder`."""
+    for log in folder.glob("*.log"):
+        with log.open("rb") as handle:
+            return sum(1 for _ in handle)
+    return 0
+
+
+def on_standard_error() -> Progress:
+    """Return a progress that shows on standard error."""
+    return Progress(stream=sys.stderr)

@@ -1,0 +1,207 @@
+"""The store: one folder per calculation, named by what was calculated, written whole and never changed.
+
+Layout of a store::
+
+    store.json                        format of the store
+    calculations/ab/abcd…/            a finished calculation
+        input.json                    the request; its hash is the name of the folder
+        result.json                   the answer
+        provenance.json               versions, machine, date, duration
+        manifest.json                 SHA-256 of every other file
+        relaxation.traj, …            what the calculation wrote besides
+    working/abcd…/                    a calculation in progress, or interrupted: its checkpoint
+    locks/abcd….lock                  who is calculating (an advisory lock that dies with its process)
+
+A folder appears under ``calculations`` by one rename, after its files are on disk: whoever looks sees nothing or
+everything. Two runs may share a store; the second asker of a key waits for the first, then reads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ionscape.errors import InputError, StoreError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+
+def request_key(request: Mapping[str, Any]) -> str:
+    """Return the key of a request: SHA-256 of its canonical JSON (sorted keys, shortest exact floats)."""
+    text = json.dumps(request, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Store:
+    """A folder of finished calculations.
+
+    Parameters
+    ----------
+    root
+        Folder of the store; made if it does not exist.
+
+    Raises
+    ------
+    StoreError
+        If `root` cannot be used as a store: a file, unreadable, of another format, or another kind of folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self._check_format()
+
+    def folder(self, key: str) -> Path:
+        """Return the folder of the finished calculation `key`, existing or not."""
+        return self.root / "calculations" / key[:2] / key
+
+    def working_folder(self, key: str) -> Path:
+        """Return the folder in which `key` is being calculated; what an interrupted run left is in it."""
+        return self.root / "working" / key
+
+    def __contains__(self, key: str) -> bool:
+        """Tell whether `key` is finished."""
+        return (self.folder(key) / MANIFEST).is_file()
+
+    def keys(self) -> Iterator[str]:
+        """Yield the keys of all finished calculations."""
+        for prefix in sorted((self.root / "calculations").glob("??")):
+            for folder in sorted(prefix.iterdir()):
+                yield folder.name
+
+    def unfinished(self) -> list[str]:
+        """Return the keys of calculations that were begun and are not finished."""
+        working = self.root / "working"
+        return sorted(path.name for path in working.iterdir() if path.name not in self)
+
+    def read(self, key: str, name: str = "result.json") -> dict[str, Any]:
+        """Return the JSON file `name` of the finished calculation `key`, after checking its hash.
+
+        Raises
+        ------
+        StoreError
+            If the file does not have the content with which it was stored.
+        """
+        folder = self.folder(key)
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text())
+            content = (folder / name).read_bytes()
+            if _sha256(content) != manifest[name]:
+                raise _altered(folder, f"{name} was changed after it was stored")
+            data: dict[str, Any] = json.loads(content)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise _altered(folder, f"{name} cannot be read ({error})") from None
+        return data
+
+    @contextlib.contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Hold the lock of `key`; waits while another process holds it. Freed when the holder dies."""
+        path = self.root / "locks" / f"{key}.lock"
+        while True:
+            with path.open("a") as handle:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                if os.fstat(handle.fileno()).st_nlink == 0:
+                    continue  # the holder finished and removed the file while this process waited
+                try:
+                    yield
+                finally:
+                    path.unlink(missing_ok=True)
+                return
+
+    def publish(self, key: str, files: Mapping[str, Any]) -> None:
+        """Make the working folder of `key`, with the JSON `files` added, the finished calculation.
+
+        The caller holds the lock of `key`.
+        """
+        working, final = self.working_folder(key), self.folder(key)
+        for name, content in files.items():
+            (working / name).write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False))
+        hashes = {path.name: _sha256(path.read_bytes()) for path in sorted(working.iterdir())}
+        (working / MANIFEST).write_text(json.dumps(hashes, indent=1, sort_keys=True))
+        for path in working.iterdir():
+            _flush(path)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        working.rename(final)
+        _flush(final.parent)
+
+    def discard_work(self, key: str) -> None:
+        """Remove the working folder of `key`."""
+        shutil.rmtree(self.working_folder(key), ignore_errors=True)
+
+    def damage(self, key: str) -> str | None:
+        """Return what is wrong with the finished calculation `key`, or None: every file re-read and re-hashed."""
+        folder = self.folder(key)
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text())
+            present = {path.name for path in folder.iterdir()} - {MANIFEST}
+            if present != set(manifest):
+                odd = ", ".join(sorted(present ^ set(manifest)))
+                return f"files missing or added: {odd}"
+            for name, digest in manifest.items():
+                if _sha256((folder / name).read_bytes()) != digest:
+                    return f"{name} was changed after it was stored"
+            if request_key(json.loads((folder / "input.json").read_text())) != key:
+                return "input.json is not the request this folder is named after"
+        except (OSError, ValueError, AttributeError) as error:
+            return f"cannot be read ({error})"
+        return None
+
+    def _check_format(self) -> None:
+        marker = self.root / "store.json"
+        try:
+            if not marker.exists() and self.root.is_dir() and any(self.root.iterdir()):
+                raise InputError(
+                    "a folder with other content",
+                    where=f"store {self.root}",
+                    expected="an ionscape store, an empty folder, or a new path",
+                    remedy="Choose another folder with --store or --out.",
+                )
+            for name in ("calculations", "working", "locks"):
+                (self.root / name).mkdir(parents=True, exist_ok=True)
+            if not marker.exists():
+                part = marker.with_suffix(f".{os.getpid()}")
+                part.write_text(json.dumps({"format": FORMAT}))
+                part.rename(marker)
+            found = json.loads(marker.read_text())["format"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"cannot be used ({error})",
+                where=f"store {self.root}",
+                expected="a folder that can be read and written",
+                remedy="Check the path and its permissions, or choose another with --store.",
+            ) from None
+        if found != FORMAT:
+            raise StoreError(
+                f"format {found}",
+                where=f"store {self.root}",
+                expected=f"format {FORMAT}",
+                remedy="Use the version of ionscape that made it, or a new store.",
+            )
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _altered(folder: Path, what: str) -> StoreError:
+    return StoreError(
+        what,
+        where=f"stored calculation {folder}",
+        expected="the content with which it was stored",
+        remedy="Delete this folder; the next run calculates it again.",
+    )
