@@ -1,0 +1,44 @@
+# Everything runs in .venv, made from requirements.lock. PYTHON chooses the interpreter (3.11 or newer).
+PYTHON ?= python3
+BIN := .venv/bin
+STUDY ?= studies/lzon-quick.toml
+OUT ?= runs/$(notdir $(basename $(STUDY)))
+
+.PHONY: install study test lint bench soak docs phases clean
+
+install: .venv/installed
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "ionscape needs Python 3.11 or newer; found $$($(PYTHON) --version). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+study: install          ## environment, then the main job
+	$(BIN)/ionscape run $(STUDY) --out $(OUT)
+
+test: install           ## environment, then every test
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: install          ## every benchmark, beside its peer; results in benchmarks/results
+	$(BIN)/python benchmarks/ewald_ranking.py
+	$(BIN)/python benchmarks/chgnet_evaluation.py
+
+soak: install           ## a study killed at random moments, again and again (about half an hour)
+	$(BIN)/python benchmarks/kill_and_resume.py
+
+phases: install         ## energies of all packaged phases at the embedded level (hours)
+	$(BIN)/python tools/phase_energies.py
+
+docs: install           ## reference of the study file and the command line, from the code
+	$(BIN)/python tools/reference.py
+
+clean:
+	rm -rf .venv runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

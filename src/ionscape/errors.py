@@ -58,5 +58,6 @@ class CalculationError(IonscapeError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint ``Did you mean 'x'?`` for a misspelt name, or the list of the known names."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
+    longer = [other for other in names if name and other.startswith(f"{name}_")]
+    close = longer or difflib.get_close_matches(name, names, n=1)
     return f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(names)}."

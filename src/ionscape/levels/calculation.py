@@ -6,7 +6,7 @@ A stage talks to a `Lab`; it never knows the store, the engine or the worker beh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 from pydantic import Field
@@ -70,6 +70,19 @@ class Relaxation:
     key: str
 
 
+@dataclass(frozen=True)
+class Unconverged(Failure):
+    """A relaxation given up before it met its tolerances; where it stood is kept.
+
+    Attributes
+    ----------
+    relaxation
+        The last structure and energy, with `converged` false.
+    """
+
+    relaxation: Relaxation = field(kw_only=True)
+
+
 class Lab(Protocol):
     """Where calculations are asked for; finished ones come from the store, the rest from the engine."""
 
@@ -78,7 +91,7 @@ class Lab(Protocol):
     ) -> list[Relaxation | Failure]:
         """Relax every structure at `level`; results stand in the order of `structures`.
 
-        A relaxation that did not converge, or broke, is a `Failure` in its place.
+        A relaxation that broke is a `Failure` in its place, one that did not converge an `Unconverged`.
         """
         ...
 
@@ -87,4 +100,13 @@ class Lab(Protocol):
         ...
 
 
-__all__ = ["Failure", "Lab", "Number", "Relaxation", "RelaxationSettings", "Settings", "SinglePoint"]
+__all__ = [
+    "Failure",
+    "Lab",
+    "Number",
+    "Relaxation",
+    "RelaxationSettings",
+    "Settings",
+    "SinglePoint",
+    "Unconverged",
+]

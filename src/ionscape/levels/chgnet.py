@@ -9,9 +9,11 @@ backward pass without a graph for second derivatives, and threads are set by the
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import io
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +21,7 @@ from typing import Any, ClassVar
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from ionscape.errors import InputError, nearest
+from ionscape.errors import CalculationError, InputError, nearest
 from ionscape.structures.exchange import to_structure
 
 MODELS = ("0.3.0", "0.2.0", "r2scan")
@@ -55,13 +57,15 @@ class FrozenCHGNet(Calculator):
 
         super().calculate(atoms, properties, system_changes)
         model = self._model
-        graph = model.graph_converter(to_structure(self.atoms)).to(self._device)
-        batch = BatchedGraph.from_graphs(
-            [graph],
-            bond_basis_expansion=model.bond_basis_expansion,
-            angle_basis_expansion=model.angle_basis_expansion,
-            compute_stress=True,
-        )
+        graph = self._graph()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad", category=UserWarning)
+            batch = BatchedGraph.from_graphs(
+                [graph],
+                bond_basis_expansion=model.bond_basis_expansion,
+                angle_basis_expansion=model.angle_basis_expansion,
+                compute_stress=True,
+            )
         count = len(self.atoms)
         energy = model._compute(batch)["e"].sum() * count  # noqa: SLF001  the network without its force passes
         gradient, strain_gradient = torch.autograd.grad(energy, [batch.atom_positions[0], batch.strains[0]])
@@ -72,6 +76,12 @@ class FrozenCHGNet(Calculator):
             "forces": -gradient.cpu().numpy().astype(float),
             "stress": full_3x3_to_voigt_6_stress((stress + stress.T) / 2),
         }
+
+    def _graph(self) -> Any:
+        try:
+            return self._model.graph_converter(to_structure(self.atoms)).to(self._device)
+        except ValueError as error:  # an atom without neighbours: outside what the network was trained on
+            raise CalculationError(str(error)) from None
 
 
 def _load(model: str, device: str) -> Any:
@@ -85,10 +95,12 @@ def _load(model: str, device: str) -> Any:
     return network
 
 
-def _weights(model: str) -> Path:
+@functools.cache
+def _weights_hash(model: str) -> str:
     import chgnet
 
-    return next((Path(chgnet.__file__).parent / "pretrained" / model).glob("*.pth.tar"))
+    weights = next((Path(chgnet.__file__).parent / "pretrained" / model).glob("*.pth.tar"))
+    return hashlib.sha256(weights.read_bytes()).hexdigest()
 
 
 class CHGNetProvider:
@@ -103,7 +115,7 @@ class CHGNetProvider:
         model = _model_of(settings)
         return {
             "model": f"CHGNet {model}",
-            "weights_sha256": hashlib.sha256(_weights(model).read_bytes()).hexdigest(),
+            "weights_sha256": _weights_hash(model),
             "package": f"chgnet {importlib.metadata.version('chgnet')}",
             "reference": "doi:10.1038/s42256-023-00716-3",
         }

@@ -2,11 +2,13 @@
 
 An interrupted relaxation is continued by running it again from its start: as long as the optimiser asks for
 exactly the recorded positions and cells, the recorded energies, forces and stresses answer, so that the optimiser
-reaches the very state it was in, whatever it keeps in memory, and the continued run equals the uninterrupted one.
+reaches the very state it was in, whatever it keeps in memory, and the continued run equals the uninterrupted one
+(to the last bit if the level is a function of positions and cell alone; to rounding if it keeps a neighbour list).
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +19,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.trajectory import Trajectory
 
 PROPERTIES = ("energy", "forces", "stress")
+#: Key under which each frame carries the hash of its own numbers, so that a damaged frame is never replayed.
+DIGEST = "sha256"
 
 
 class RecordingCalculator(Calculator):
@@ -35,6 +39,7 @@ class RecordingCalculator(Calculator):
     def __init__(self, inner: Any, path: Path) -> None:
         super().__init__()
         self._inner = inner
+        self._path = path
         self._replay = recorded_frames(path)
         self._next = 0
         self._trajectory = _rewritten(path, self._replay)
@@ -56,6 +61,7 @@ class RecordingCalculator(Calculator):
         }
         self.evaluations += 1
         atoms.calc = SinglePointCalculator(atoms, **self.results)
+        atoms.info = {DIGEST: _digest(atoms)}
         self._trajectory.write(atoms)
 
     def close(self) -> None:
@@ -69,8 +75,10 @@ class RecordingCalculator(Calculator):
         same = np.array_equal(frame.positions, self.atoms.positions) and np.array_equal(
             frame.cell.array, self.atoms.cell.array
         )
-        if not same:
-            self._replay = []
+        if not same:  # what follows belongs to another path, e.g. of another machine's rounding
+            self._trajectory.close()
+            self._replay = self._replay[: self._next]
+            self._trajectory = _rewritten(self._path, self._replay)
             return None
         self._next += 1
         return frame
@@ -82,15 +90,21 @@ def recorded_frames(path: Path) -> list[Any]:
         return []
     frames: list[Any] = []
     try:
-        with Trajectory(path) as trajectory:
+        with path.open("rb") as file, Trajectory(file) as trajectory:
             for i in range(len(trajectory)):
                 frame = trajectory[i]
-                if frame.calc is None or any(name not in frame.calc.results for name in PROPERTIES):
+                if frame.info.get(DIGEST) != _digest(frame):
                     break
                 frames.append(frame)
     except Exception:  # noqa: BLE001  a file cut short by a kill fails in any way; what was readable counts
         return frames
     return frames
+
+
+def _digest(atoms: Any) -> str:
+    results = atoms.calc.results
+    numbers = (atoms.numbers, atoms.positions, atoms.cell.array, *(results[name] for name in PROPERTIES))
+    return hashlib.sha256(b"".join(np.asarray(array, dtype=float).tobytes() for array in numbers)).hexdigest()
 
 
 def _rewritten(path: Path, frames: list[Any]) -> Any:

@@ -65,7 +65,7 @@ class Level:
 
     def identity(self) -> dict[str, Any]:
         """Return what defines this level's energies; part of every key in the store."""
-        return {"name": self.name, **_provider(self.name).identity(dict(self.settings))}
+        return {**_provider(self.name).identity(dict(self.settings)), "name": self.name}
 
     def calculator(self, threads: int) -> Any:
         """Return the ASE calculator of this level; built once per process."""
@@ -75,6 +75,11 @@ class Level:
 def providers() -> dict[str, importlib.metadata.EntryPoint]:
     """Return the registered levels by name."""
     return {entry.name: entry for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def availability() -> dict[str, str]:
+    """Return for every registered level what must be installed before it can be used; empty if nothing."""
+    return {name: _provider(name).available() or "" for name in sorted(providers())}
 
 
 @functools.cache
@@ -125,8 +130,11 @@ class _Factory:
     def _load(self) -> Any:
         module, _, name = self.path.partition(":")
         try:
-            return getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError, ValueError) as error:
+            factory = getattr(importlib.import_module(module), name)
+            if not callable(factory):
+                raise TypeError(f"it is a {type(factory).__name__}")
+            return factory
+        except Exception as error:  # noqa: BLE001  the user's module may raise anything while it is imported
             raise InputError(
                 f"'{self.path}' cannot be imported ({error})",
                 where="level of theory",

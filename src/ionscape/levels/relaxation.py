@@ -22,6 +22,7 @@ from ionscape.errors import CalculationError
 from ionscape.levels.calculation import RelaxationSettings
 from ionscape.levels.recording import RecordingCalculator
 from ionscape.structures.exchange import to_atoms, to_structure
+from ionscape.units import Energy, Force, Stress
 
 OPTIMIZERS: dict[str, Callable[..., Any]] = {"FIRE": FIRE, "LBFGS": LBFGS}
 TRAJECTORY = "relaxation.traj"
@@ -32,12 +33,12 @@ VOLUME_FACTOR = 2.0
 
 @dataclass(frozen=True)
 class Step:
-    """State after one step of a relaxation: energy in eV, largest force in eV/Å, largest stress in eV/Å³."""
+    """State after one step of a relaxation: energy, largest force on an atom, largest component of the stress."""
 
     number: int
-    energy: float
-    fmax: float
-    smax: float
+    energy: Energy
+    fmax: Force
+    smax: Stress
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class RelaxedState:
 
     structure: Structure
     last: Step
-    initial_energy: float
+    initial_energy: Energy
     converged: bool
 
 

@@ -89,9 +89,9 @@ def check_structure(structure: Structure, *, where: str) -> None:
 
 
 def _is_element(specie: object) -> bool:
-    from pymatgen.core import Element, Species
+    from pymatgen.core import DummySpecies, Element, Species
 
-    return isinstance(specie, Element | Species)
+    return isinstance(specie, Element | Species) and not isinstance(specie, DummySpecies)
 
 
 def _check_distances(structure: Structure, where: str) -> None:

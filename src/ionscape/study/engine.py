@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -26,6 +27,10 @@ from ionscape.study import tasks
 MARK = "IONSCAPE_RUN"
 #: Seconds between two looks at running tasks.
 TICK = 0.5
+#: Seconds between two looks at the workers: one that was killed is replaced after that time.
+HEARTBEAT = 5
+#: Heartbeats without a sign after which the whole pool of workers is taken as lost, and started again.
+HEARTBEATS_MISSED = 12
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -112,6 +117,7 @@ class LocalWorkers:
         if self._kernel is not None:
             self._kernel.cleanup()
             self._kernel = None
+            os.environ.pop(MARK, None)  # what this process starts from now on is no worker
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -123,7 +129,8 @@ class LocalWorkers:
 
         end_orphans(store_root)
         os.environ[MARK] = f"{store_root}|{os.getpid()}"
-        bin_folder = Path(sys.executable).parent
+        os.environ["SPT_NOENV"] = "1"  # keeps Parsl's process titles from overwriting the mark
+        path = f'PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"'
         threads = " ".join(f"{name}={self.threads}" for name in THREAD_VARIABLES)
         self._folder = Path(tempfile.mkdtemp(prefix="ionscape-engine-"))
         executor = HighThroughputExecutor(
@@ -131,9 +138,11 @@ class LocalWorkers:
             address="127.0.0.1",
             loopback_address="127.0.0.1",
             max_workers_per_node=self.workers,
+            heartbeat_period=HEARTBEAT,
+            heartbeat_threshold=HEARTBEATS_MISSED * HEARTBEAT,
             encrypted=True,
             provider=LocalProvider(
-                init_blocks=1, max_blocks=1, worker_init=f"export PATH={bin_folder}:$PATH {threads}"
+                init_blocks=1, min_blocks=1, max_blocks=1, worker_init=f"export {path} {threads}"
             ),
         )
         self._kernel = parsl.load(
@@ -141,7 +150,7 @@ class LocalWorkers:
                 executors=[executor],
                 run_dir=str(self._folder),
                 retries=2,
-                strategy="none",
+                strategy="simple",
                 initialize_logging=False,
             )
         )
@@ -172,7 +181,16 @@ def _is_orphan(process: psutil.Process, store_root: Path) -> bool:
         return False
     if store != str(store_root) or process.pid in {os.getpid(), int(owner)}:
         return False
-    return not psutil.pid_exists(int(owner))
+    return not _owns(int(owner), process)
+
+
+def _owns(owner: int, process: psutil.Process) -> bool:
+    # a process younger than the worker has only been given the number of the run that ended
+    try:
+        run = psutil.Process(owner)
+        return run.status() != psutil.STATUS_ZOMBIE and run.create_time() <= process.create_time()
+    except psutil.Error:
+        return False
 
 
 def _as_ended(futures: dict[Any, int]) -> Iterator[Ended | None]:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ionscape.errors import CalculationError
-from ionscape.levels.calculation import Relaxation, RelaxationSettings, SinglePoint
+from ionscape.levels.calculation import Relaxation, RelaxationSettings, SinglePoint, Unconverged
 from ionscape.levels.registry import Level
 from ionscape.results import Failure
 from ionscape.study import tasks
@@ -96,14 +95,8 @@ def _relaxation(key: str, result: dict[str, Any]) -> Relaxation | Failure:
     reason = result.get("error") or result.get("failure")
     if reason:
         return Failure(reason, key)
-    if not result["converged"]:
-        return Failure(
-            f"not converged after {result['steps']} steps (largest force {result['fmax_eV_per_A']:.3f} eV/Å, "
-            f"largest stress {result['smax_eV_per_A3']:.5f} eV/Å³)",
-            key,
-        )
     structure = tasks.structure_from_json(result["structure"])
-    return Relaxation(
+    relaxation = Relaxation(
         structure=structure,
         energy=result["energy_eV"],
         energy_per_atom=result["energy_eV"] / len(structure),
@@ -111,9 +104,16 @@ def _relaxation(key: str, result: dict[str, Any]) -> Relaxation | Failure:
         fmax=result["fmax_eV_per_A"],
         smax=result["smax_eV_per_A3"],
         steps=result["steps"],
-        converged=True,
+        converged=result["converged"],
         key=key,
     )
+    if relaxation.converged:
+        return relaxation
+    told = (
+        f"not converged after {relaxation.steps} steps (largest force {relaxation.fmax:.3f} eV/Å, "
+        f"largest stress {relaxation.smax:.5f} eV/Å³)"
+    )
+    return Unconverged(told, key, relaxation=relaxation)
 
 
 def _single_point(key: str, result: dict[str, Any], structure: Structure) -> SinglePoint | Failure:
@@ -129,11 +129,3 @@ def _single_point(key: str, result: dict[str, Any], structure: Structure) -> Sin
         smax=float(np.abs(stress).max()),
         key=key,
     )
-
-
-def required(answer: Relaxation | Failure, what: str) -> Relaxation:
-    """Return `answer` if it is a relaxation, else raise `CalculationError` saying what failed and why."""
-    if isinstance(answer, Failure):
-        message = f"{what}: {answer.reason}"
-        raise CalculationError(message)
-    return answer

@@ -28,10 +28,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ionscape.errors import InputError, StoreError
+from ionscape.errors import StoreError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+MARKER = "store.json"
+FOLDERS = ("calculations", "working", "locks")
 
 
 def request_key(request: Mapping[str, Any]) -> str:
@@ -68,9 +70,9 @@ class Store:
 
     def __contains__(self, key: str) -> bool:
         """Tell whether `key` is finished."""
-        return (self.folder(key) / MANIFEST).is_file()
+        return self.folder(key).is_dir()
 
-    def keys(self) -> Iterator[str]:
+    def finished(self) -> Iterator[str]:
         """Yield the keys of all finished calculations."""
         for prefix in sorted((self.root / "calculations").glob("??")):
             for folder in sorted(prefix.iterdir()):
@@ -125,7 +127,7 @@ class Store:
             (working / name).write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False))
         hashes = {path.name: _sha256(path.read_bytes()) for path in sorted(working.iterdir())}
         (working / MANIFEST).write_text(json.dumps(hashes, indent=1, sort_keys=True))
-        for path in working.iterdir():
+        for path in (*working.iterdir(), working):
             _flush(path)
         final.parent.mkdir(parents=True, exist_ok=True)
         working.rename(final)
@@ -149,21 +151,21 @@ class Store:
                     return f"{name} was changed after it was stored"
             if request_key(json.loads((folder / "input.json").read_text())) != key:
                 return "input.json is not the request this folder is named after"
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError, AttributeError, TypeError) as error:
             return f"cannot be read ({error})"
         return None
 
     def _check_format(self) -> None:
-        marker = self.root / "store.json"
+        marker = self.root / MARKER
         try:
-            if not marker.exists() and self.root.is_dir() and any(self.root.iterdir()):
-                raise InputError(
-                    "a folder with other content",
+            if not marker.exists() and (foreign := self._foreign_content()):
+                raise StoreError(
+                    f"a folder with other content ({foreign})",
                     where=f"store {self.root}",
                     expected="an ionscape store, an empty folder, or a new path",
                     remedy="Choose another folder with --store or --out.",
                 )
-            for name in ("calculations", "working", "locks"):
+            for name in FOLDERS:
                 (self.root / name).mkdir(parents=True, exist_ok=True)
             if not marker.exists():
                 part = marker.with_suffix(f".{os.getpid()}")
@@ -184,6 +186,14 @@ class Store:
                 expected=f"format {FORMAT}",
                 remedy="Use the version of ionscape that made it, or a new store.",
             )
+
+    def _foreign_content(self) -> str:
+        # what another process, or one killed here, made on its way to a store is not foreign
+        if not self.root.is_dir():
+            return ""
+        own = {*FOLDERS, MARKER}
+        stem = Path(MARKER).stem
+        return next((p.name for p in self.root.iterdir() if p.name not in own and p.stem != stem), "")
 
 
 def _sha256(content: bytes) -> str:

@@ -1,0 +1,5 @@
+"""``python -m ionscape``."""
+
+from ionscape.cli.main import entry
+
+entry()

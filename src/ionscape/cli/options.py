@@ -1,0 +1,103 @@
+"""Options that mean the same in every command, and what they stand for."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ionscape.errors import InputError
+
+if TYPE_CHECKING:
+    from ionscape.levels.registry import Level
+    from ionscape.study.lab import Laboratory
+
+DEFAULT_STORE = Path(".ionscape")
+
+
+def command(commands: Any, name: str, perform: Callable[..., Any], summary: str) -> argparse.ArgumentParser:
+    """Add the command `name`, carried out by `perform`, and return its parser."""
+    added: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=summary)
+    added.set_defaults(perform=perform)
+    added.add_argument("--json", action="store_true", help="print exactly one JSON object")
+    return added
+
+
+def with_lab(added: argparse.ArgumentParser) -> None:
+    """Add the options of commands that calculate: level, store, engine, relaxation tolerance."""
+    added.add_argument("--level", default="chgnet", help="level of theory (see `ionscape levels`; default chgnet)")
+    added.add_argument("--store", type=Path, default=DEFAULT_STORE, help="store of finished calculations")
+    added.add_argument(
+        "--engine",
+        choices=("process", "local"),
+        default="process",
+        help="process: in this process; local: Parsl workers on all cores (default: process)",
+    )
+
+
+def with_relaxation(added: argparse.ArgumentParser) -> None:
+    """Add the options of a relaxation."""
+    added.add_argument(
+        "--move", choices=("positions", "cell", "positions+cell"), default="positions+cell", help="what is relaxed"
+    )
+    added.add_argument("--optimizer", choices=("LBFGS", "FIRE"), default="LBFGS", help="optimiser of ASE")
+    added.add_argument("--fmax-eV-per-A", type=float, default=0.01, help="largest force at convergence, eV/Å")
+    added.add_argument("--max-steps", type=int, default=500, help="steps after which it is given up")
+
+
+def settings_from(kind: Any, where: str, **values: Any) -> Any:
+    """Return the settings type `kind` made of option values; a refused value is an `InputError`."""
+    from pydantic import ValidationError
+
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            f"{first['input']!r}",
+            where=f"{where}, {name}",
+            expected=first["msg"].removeprefix("Input should be "),
+            remedy=kind.model_fields[first["loc"][0]].description or "See --help.",
+        ) from None
+
+
+def relaxation_of(options: argparse.Namespace) -> Any:
+    """Return the relaxation settings that the options describe."""
+    from ionscape.levels.calculation import RelaxationSettings
+
+    return settings_from(
+        RelaxationSettings,
+        "option",
+        move=options.move,
+        optimizer=options.optimizer,
+        fmax_eV_per_A=options.fmax_eV_per_A,
+        max_steps=options.max_steps,
+    )
+
+
+def level_of(options: argparse.Namespace) -> Level:
+    """Return the level that ``--level`` names."""
+    from ionscape.levels.registry import Level
+
+    return Level.of(options.level)
+
+
+@contextlib.contextmanager
+def laboratory(options: argparse.Namespace) -> Iterator[Laboratory]:
+    """Provide the laboratory that the options describe, and end its workers afterwards."""
+    from ionscape.study.engine import EngineSettings, InProcess, LocalWorkers, available_cores
+    from ionscape.study.lab import Laboratory
+    from ionscape.study.progress import on_standard_error
+    from ionscape.study.store import Store
+
+    engine = LocalWorkers(EngineSettings()) if options.engine == "local" else InProcess(available_cores())
+    progress = on_standard_error()
+    progress.stage = options.command
+    lab = Laboratory(Store(options.store), engine, progress)
+    try:
+        yield lab
+    finally:
+        lab.close()

@@ -1,0 +1,108 @@
+"""Commands about single structures: relax, evaluate, voids."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ionscape.cli.options import (
+    command,
+    laboratory,
+    level_of,
+    relaxation_of,
+    settings_from,
+    with_lab,
+    with_relaxation,
+)
+from ionscape.cli.output import Answer, table
+from ionscape.errors import CalculationError
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands of this module."""
+    relax = command(commands, "relax", _relax, "relax a structure at a level of theory")
+    relax.add_argument("structure", help="structure file, or phase:NAME")
+    relax.add_argument("--out", type=Path, help="relaxed structure (default: NAME-relaxed.cif)")
+    with_lab(relax)
+    with_relaxation(relax)
+
+    evaluate = command(
+        commands, "evaluate", _evaluate, "energies, forces and stresses of frames, and their errors"
+    )
+    evaluate.add_argument(
+        "frames", type=Path, help="frames (extxyz, .traj, vasprun.xml, …), with labels or without"
+    )
+    evaluate.add_argument("--level", default="chgnet", help="level of theory (default chgnet)")
+
+    voids = command(commands, "voids", _voids, "empty sites for interstitials")
+    voids.add_argument("structure", help="structure file, or phase:NAME")
+    voids.add_argument("--method", choices=("density", "geometric"), default="density", help="how they are found")
+    voids.add_argument("--density", type=Path, help="charge density (CHGCAR) in place of superposed ions")
+
+
+def _relax(options: argparse.Namespace) -> Answer:
+    from ionscape.levels.calculation import Unconverged
+    from ionscape.results import Failure
+    from ionscape.structures.exchange import write_cif
+    from ionscape.study.inputs import structure_named
+
+    structure, settings, level = structure_named(options.structure), relaxation_of(options), level_of(options)
+    with laboratory(options) as lab:
+        outcome = lab.relax([structure], level, settings)[0]
+    answer = outcome.relaxation if isinstance(outcome, Unconverged) else outcome
+    if isinstance(answer, Failure):
+        message = f"{options.structure}: {answer.reason}"
+        raise CalculationError(message)
+    stem = Path(options.structure.removeprefix("phase:")).stem
+    path = write_cif(answer.structure, options.out or Path(f"{stem}-relaxed.cif"))
+    payload = {
+        "energy_eV": answer.energy,
+        "energy_eV_per_atom": answer.energy_per_atom,
+        "fmax_eV_per_A": answer.fmax,
+        "smax_eV_per_A3": answer.smax,
+        "steps": answer.steps,
+        "converged": answer.converged,
+        "structure": str(path),
+        "key": answer.key,
+    }
+    rows = [(name, f"{value:.6f}" if isinstance(value, float) else value) for name, value in payload.items()]
+    return Answer(payload, table(("quantity", "value"), rows), 0 if answer.converged else 3)
+
+
+def _evaluate(options: argparse.Namespace) -> Answer:
+    from ionscape.levels.evaluation import evaluate_frames, read_frames
+    from ionscape.study.engine import available_cores
+
+    errors = evaluate_frames(read_frames(options.frames), level_of(options).calculator(available_cores()))
+    return Answer(errors, table(("quantity", "value"), [(name, f"{value:.4g}") for name, value in errors.items()]))
+
+
+def _voids(options: argparse.Namespace) -> Answer:
+    from ionscape.structures.density import read_density
+    from ionscape.structures.voids import VoidSettings, find_empty_sites
+    from ionscape.study.inputs import structure_named
+
+    structure = structure_named(options.structure)
+    density = read_density(options.density) if options.density else None
+    found = find_empty_sites(structure, settings_from(VoidSettings, "option", method=options.method), density)
+    sites = [
+        {
+            "fractional": site.fractional.tolist(),
+            "radius_A": site.radius,
+            "multiplicity": site.multiplicity,
+            "nearest_A": dict(site.neighbours),
+        }
+        for site in found.sites
+    ]
+    rows = [
+        (
+            "  ".join(f"{x:7.4f}" for x in site.fractional),
+            f"{site.radius:.3f}",
+            site.multiplicity,
+            "  ".join(f"{element} {distance:.2f}" for element, distance in site.neighbours.items()),
+        )
+        for site in found.sites
+    ]
+    text = table(("fractional", "radius/Å", "multiplicity", "nearest/Å"), rows)
+    return Answer({"sites": sites, "method": found.method, "source": found.source}, f"{text}\n{found.source}")

@@ -1,0 +1,138 @@
+"""All figures of a study folder, drawn from its record and written as SVG and PNG."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from ionscape.report.energy_figures import DecompositionSeries, EwaldSeries, decomposition_figure, ewald_figure
+from ionscape.report.reading import DopedContent, Quantity, StudyRecord, Target, read_study
+from ionscape.report.structure_figure import structure_figure
+from ionscape.report.style import save
+from ionscape.report.typography import converted, significant
+from ionscape.structures.exchange import read_structure
+
+#: Stems of the figure files; the page looks for them by these names.
+DECOMPOSITION, EWALD = "decomposition-energy", "ewald-ranking"
+
+
+def build_figures(folder: Path) -> list[Path]:
+    """Draw every figure that the results in `folder` allow into ``folder/figures``; return the files written.
+
+    Structure of host and cathode (Fig. 1), decomposition energies (Fig. 2a), Ewald ranking (Fig. S5).
+
+    Raises
+    ------
+    InputError
+        If the results or a structure file are missing or cannot be understood.
+    """
+    return write_figures(read_study(Path(folder)))
+
+
+def write_figures(record: StudyRecord) -> list[Path]:
+    """Draw every figure of `record` into its folder; return the files written."""
+    written: list[Path] = []
+    for stem, figure in _figures(record):
+        written += save(figure, record.folder / "figures" / stem)
+    return written
+
+
+def structure_stem(role: str) -> str:
+    """Return the stem of the figure of the crystal in `role`."""
+    return f"structure-{role}"
+
+
+def _figures(record: StudyRecord) -> Iterator[tuple[str, Figure]]:
+    for crystal in record.crystals:
+        path = record.structure(crystal.structure_file)
+        if path is not None:
+            yield structure_stem(crystal.role), structure_figure(read_structure(path))
+    if record.targets:
+        series = decomposition_series(record)
+        yield DECOMPOSITION, decomposition_figure(series, level=level_name(record), dopant=dopant(record))
+    rankings = [s for s in map(ewald_series, record.doping) if s is not None]
+    if rankings:
+        yield EWALD, ewald_figure(rankings, level=cheap_level_name(record))
+
+
+def level_name(record: StudyRecord) -> str:
+    """Name of the level that all energies share: the dear one if the study has one, else the cheap one."""
+    identity = record.levels.get("dear") or record.levels.get("cheap") or next(iter(record.levels.values()), {})
+    return str(identity.get("model") or identity.get("name") or "")
+
+
+def cheap_level_name(record: StudyRecord) -> str:
+    """Name of the level at which candidates are relaxed first."""
+    identity = record.levels.get("cheap") or next(iter(record.levels.values()), {})
+    return str(identity.get("model") or identity.get("name") or "")
+
+
+def dopant(record: StudyRecord) -> str:
+    """Element that the doped cells have and the host has not, if there is exactly one."""
+    host = {element for crystal in record.crystals if crystal.role == "host" for element in elements(crystal.formula)}
+    doped = {element for cell in record.doping for element in elements(cell.formula)}
+    added = doped - host
+    return added.pop() if host and len(added) == 1 else ""
+
+
+def elements(formula: str) -> set[str]:
+    """Return the element symbols in `formula`."""
+    return set(re.findall(r"[A-Z][a-z]?", formula))
+
+
+def routes(record: StudyRecord) -> dict[str, list[Target]]:
+    """Doped targets by route, in the order of the doping stage."""
+    order = dict.fromkeys([cell.route for cell in record.doping] + [t.route for t in record.targets if t.route])
+    grouped = {route: [t for t in record.targets if t.route == route and t.x_per_formula_unit > 0] for route in order}
+    return {route: targets for route, targets in grouped.items() if targets}
+
+
+def decomposition_series(record: StudyRecord) -> list[DecompositionSeries]:
+    """Return our decomposition energies by route, the host at x = 0 with the first, then the study's own."""
+    undoped = [t for t in record.targets if t.x_per_formula_unit == 0]
+    grouped = routes(record) or {"host": []}
+    ours = [
+        DecompositionSeries(
+            route,
+            [t.x_per_formula_unit for t in points],
+            [converted(t.e_d, "meV/atom") for t in points],
+            [tuple(t.products) if len(t.products) > 1 else () for t in points],
+        )
+        for k, (route, targets) in enumerate(grouped.items())
+        for points in [(undoped[:1] if k == 0 else []) + targets]
+    ]
+    return [s for s in ours if len(s.products)] + _reported(record, list(grouped))
+
+
+def _reported(record: StudyRecord, known: list[str]) -> list[DecompositionSeries]:
+    points: dict[str, list[tuple[float, Quantity]]] = {route: [] for route in known}
+    targets = {target.name: target for target in record.targets}
+    for entry in record.comparison:
+        target = targets.get(entry.target)
+        if target is not None and target.route and entry.study.unit in {"eV/atom", "meV/atom"}:
+            points[target.route].append((target.x_per_formula_unit, entry.study))
+    return [
+        DecompositionSeries(
+            route, [x for x, _ in found], [converted(e, "meV/atom") for _, e in found], reported=True
+        )
+        for route, found in points.items()
+        if found
+    ]
+
+
+def ewald_series(cell: DopedContent) -> EwaldSeries | None:
+    """Return the relaxed configurations of one content; nothing if there is none."""
+    done = [(c.ewald.value, c.energy_per_atom.value) for c in cell.candidates if c.energy_per_atom is not None]
+    if not done:
+        return None
+    return EwaldSeries(
+        label=f"{cell.route}, x = {significant(cell.x_per_formula_unit)}",
+        ewald_eV=[ewald for ewald, _ in done],
+        relaxed_eV_per_atom=[energy for _, energy in done],
+        rho=cell.rho,
+        p_value=cell.p_value,
+        n_failed=len(cell.candidates) - len(done),
+    )

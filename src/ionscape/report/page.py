@@ -1,0 +1,132 @@
+"""The report: one HTML page that needs nothing but itself, from the results of a study folder."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from ionscape.report.figures import (
+    DECOMPOSITION,
+    EWALD,
+    cheap_level_name,
+    dopant,
+    level_name,
+    structure_stem,
+    write_figures,
+)
+from ionscape.report.reading import Crystal, Quantity, StudyRecord, read_study
+from ionscape.report.typography import converted, decimals, formula_html, number, significant
+from ionscape.report.vector import inline_svg
+from ionscape.report.verdict import products_html, verdict
+
+#: What each stage is called on the page.
+STAGE_NAMES = {
+    "host": "relaxation of host and cathode",
+    "voids": "empty sites",
+    "doping": "doped cells",
+    "stability": "decomposition energies",
+}
+
+
+def build_page(folder: Path) -> Path:
+    """Write ``folder/report/index.html`` (and the figures it shows) from ``folder/results.json``; return its path.
+
+    The page is one file: styles and drawings are part of it, it loads nothing and runs no script. Stages that
+    were not computed are named as pending. The same results give the same bytes.
+
+    Raises
+    ------
+    InputError
+        If the results or a structure file are missing or cannot be understood.
+    """
+    record = read_study(Path(folder))
+    write_figures(record)
+    target = record.folder / "report" / "index.html"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_suffix(f".{os.getpid()}.part")
+    part.write_text(_template().render(_content(record)), encoding="utf-8")
+    part.rename(target)
+    return target
+
+
+def _content(record: StudyRecord) -> dict[str, Any]:
+    return {
+        "record": record,
+        "verdict": verdict(record),
+        "pending": [STAGE_NAMES[stage] for stage in record.pending],
+        "figure": functools.partial(_figure, record),
+        "download": functools.partial(_download, record),
+        "names": {"decomposition": DECOMPOSITION, "ewald": EWALD, "structure": structure_stem},
+        "level": level_name(record),
+        "cheap_level": cheap_level_name(record),
+        "dopant": dopant(record),
+        "levels": {name: flattened(identity) for name, identity in record.levels.items()},
+        "files": any(record.crystals) or bool(record.doping),
+    }
+
+
+@functools.cache
+def _template() -> Any:
+    environment = Environment(
+        loader=PackageLoader("ionscape.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "formula": formula_html,
+        "number": number,
+        "milli": lambda quantity, digits=1: decimals(converted(quantity, f"m{quantity.unit}"), digits),
+        "decimals": decimals,
+        "short": significant,
+        "doi": doi_link,
+        "products": products_html,
+        "cell_rows": cell_rows,
+    }
+    return environment.get_template("page.html")
+
+
+def _figure(record: StudyRecord, stem: str, description: str) -> Markup | None:
+    path = record.folder / "figures" / f"{stem}.svg"
+    return inline_svg(path, description) if path.is_file() else None
+
+
+def _download(record: StudyRecord, relative: str) -> str:
+    """Address, relative to the page, of a file of the study; empty if it is not there."""
+    return f"../{quote(relative)}" if record.structure(relative) else ""
+
+
+def doi_link(doi: str) -> Markup:
+    """Return a link to a DOI as safe HTML, or nothing if there is none."""
+    if not doi:
+        return Markup()
+    return Markup('<a href="https://doi.org/{}">doi:{}</a>').format(quote(doi, safe="/:;()._-"), doi)
+
+
+def cell_rows(crystal: Crystal) -> list[tuple[str, Quantity, Quantity | None, str]]:
+    """Lattice parameters: symbol, ours, the one compared with, and the deviation of lengths in percent."""
+    symbols = {"alpha": "α", "beta": "β", "gamma": "γ"}
+    rows = []
+    for key, ours in crystal.cell.items():
+        other = crystal.compared_cell.get(key)
+        percent = 100 * (ours.value / other.value - 1) if other and key in "abc" else None
+        deviation = "" if percent is None else f"{'+' if percent > 0 else ''}{decimals(percent, 2)}\u2009%"
+        rows.append((symbols.get(key, key), ours, other, deviation))
+    return rows
+
+
+def flattened(node: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return nested settings as one level of texts, keys joined with dots."""
+    flat: dict[str, str] = {}
+    for key, value in node.items():
+        name = f"{prefix}{key}"
+        flat |= flattened(value, f"{name}.") if isinstance(value, Mapping) else {name: str(value)}
+    return flat

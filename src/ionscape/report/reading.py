@@ -1,0 +1,370 @@
+"""The only module that knows the layout of ``results.json``: a study folder as typed records.
+
+What a study has not computed yet is an absent record (`StudyRecord.pending` names it), never a zero.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ionscape.errors import InputError
+
+FORMAT = 1
+STAGES = ("host", "voids", "doping", "stability")
+_CELL = ("a", "b", "c", "alpha", "beta", "gamma")
+_T = TypeVar("_T")
+_REMEDY = "Run `ionscape run` again; it writes results.json anew from the stored calculations."
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number and its unit."""
+
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class Crystal:
+    """A relaxed crystal, the host or the cathode, with the cell measured or (if none is known) as given."""
+
+    role: str
+    name: str
+    formula: str
+    space_group: str
+    cell: Mapping[str, Quantity]
+    compared_cell: Mapping[str, Quantity]
+    compared_with: str
+    source: str
+    energy_per_atom: Quantity | None
+    structure_file: str
+    key: str
+
+
+@dataclass(frozen=True)
+class EmptySite:
+    """An empty site of the host."""
+
+    fractional: tuple[float, ...]
+    radius: Quantity
+    multiplicity: int
+    neighbours: Mapping[str, Quantity]
+    density: Quantity | None
+
+
+@dataclass(frozen=True)
+class EmptySites:
+    """The empty sites and how they were found."""
+
+    method: str
+    source: str
+    sites: tuple[EmptySite, ...]
+
+
+@dataclass(frozen=True)
+class DopedCandidate:
+    """One configuration; without energy if its relaxation failed."""
+
+    rank: int
+    ewald: Quantity
+    energy_per_atom: Quantity | None
+    failure: str
+    origin: str
+    structure_file: str
+    key: str
+
+
+@dataclass(frozen=True)
+class DopedContent:
+    """The configurations of one route and content."""
+
+    route: str
+    formula: str
+    x_per_formula_unit: float
+    n_sampled: int
+    n_unique: int
+    exhaustive: bool
+    lowest_ewald: Quantity | None
+    candidates: tuple[DopedCandidate, ...]
+    refined: tuple[DopedCandidate, ...]
+    best: int
+    rho: float | None
+    p_value: float | None
+    why_no_rho: str
+
+    @property
+    def lowest(self) -> DopedCandidate:
+        """The candidate that was kept."""
+        return (self.refined or self.candidates)[self.best]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Decomposition energy of one composition; the host has no route and x = 0."""
+
+    name: str
+    formula: str
+    route: str
+    x_per_formula_unit: float
+    e_d: Quantity
+    products: Mapping[str, float]
+    reaction: str
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A competing phase."""
+
+    formula: str
+    name: str
+    energy_per_atom: Quantity | None
+    formation_energy_per_atom: Quantity | None
+    on_hull: bool
+    source: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A number of the source study beside ours; `target` is the name of a `Target` if it belongs to one."""
+
+    quantity: str
+    target: str
+    ours: Quantity | None
+    study: Quantity
+    source: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A method and where it was published."""
+
+    method: str
+    citation: str
+    doi: str
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """Everything the report shows, from one study folder."""
+
+    folder: Path
+    name: str
+    title: str
+    seed: str
+    input_sha256: str
+    code: Mapping[str, str]
+    levels: Mapping[str, Mapping[str, Any]]
+    warnings: tuple[str, ...]
+    references: tuple[Reference, ...]
+    crystals: tuple[Crystal, ...]
+    empty_sites: EmptySites | None
+    doping: tuple[DopedContent, ...]
+    targets: tuple[Target, ...]
+    phases: tuple[Phase, ...]
+    gas_references: Mapping[str, Any]
+    comparison: tuple[Comparison, ...]
+    pending: tuple[str, ...]
+
+    def structure(self, relative: str) -> Path | None:
+        """Return the path of a structure file of the study, or nothing if it is not there or lies outside."""
+        path = (self.folder / relative).resolve()
+        inside = path.is_relative_to(self.folder.resolve())
+        return path if relative and inside and path.is_file() else None
+
+
+def read_study(folder: Path) -> StudyRecord:
+    """Return the record of the study in `folder`.
+
+    Raises
+    ------
+    InputError
+        If ``results.json`` is missing, broken, of another format, or a stage in it cannot be understood.
+    """
+    path = folder / "results.json"
+    data = _load(path)
+    stages: Mapping[str, Any] = data.get("stages") or {}
+
+    def part(name: str, build: Callable[[Any], _T], source: Mapping[str, Any] = stages) -> _T:
+        try:
+            return build(source.get(name) or {})
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            reason = f"missing {error}" if isinstance(error, KeyError) else str(error)
+            raise _refusal(f"'{name}' cannot be understood ({reason})", path) from None
+
+    study = data.get("study") or {}
+    return StudyRecord(
+        folder=folder,
+        name=str(study.get("name", folder.name)),
+        title=str(study.get("title") or study.get("name") or folder.name),
+        seed=str(study.get("seed", "")),
+        input_sha256=str(study.get("input_sha256", "")),
+        code=part("code", lambda node: {str(k): str(v) for k, v in node.items()}, data),
+        levels=part("levels", lambda node: {str(k): dict(v) for k, v in node.items()}, data),
+        warnings=part("warnings", lambda node: tuple(map(str, node)), data),
+        references=part("references", lambda node: tuple(map(_reference, node)), data),
+        crystals=part("host", _crystals),
+        empty_sites=part("voids", lambda node: _empty_sites(node) if node else None),
+        doping=part("doping", lambda node: tuple(map(_content, node.get("cells", ())))),
+        targets=part("stability", lambda node: _targets(node.get("targets", ()))),
+        phases=part("stability", lambda node: tuple(map(_phase, node.get("phases", ())))),
+        gas_references=part("stability", lambda node: dict(node.get("references") or {})),
+        comparison=part("comparison", lambda node: tuple(map(_comparison, node)), data),
+        pending=tuple(stage for stage in STAGES if not stages.get(stage)),
+    )
+
+
+def _refusal(found: str, path: Path) -> InputError:
+    return InputError(found, where=str(path), expected=f"results of a study, format {FORMAT}", remedy=_REMEDY)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(
+            "no such file",
+            where=str(path),
+            expected="the folder of a study that was run",
+            remedy="Run `ionscape run STUDY.toml --out DIR` first, then `ionscape report DIR`.",
+        )
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _refusal(f"cannot be read ({error})", path) from None
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        found = data.get("format") if isinstance(data, dict) else type(data).__name__
+        raise _refusal(f"format {found!r}", path)
+    return data
+
+
+def quantity(node: Any, unit: str = "") -> Quantity:
+    """Return ``{"value", "unit"}`` or a bare number (with the unit given) as a quantity."""
+    if isinstance(node, Mapping):
+        return Quantity(float(node["value"]), str(node["unit"]))
+    return Quantity(float(node), unit)
+
+
+def _maybe(node: Any, unit: str = "") -> Quantity | None:
+    return None if node is None else quantity(node, unit)
+
+
+def _plain(node: Any) -> Any:
+    return node["value"] if isinstance(node, Mapping) and "value" in node else node
+
+
+def _cell(node: Mapping[str, Any]) -> dict[str, Quantity]:
+    return {key: quantity(node[key], "Å" if key in "abc" else "°") for key in _CELL if node.get(key) is not None}
+
+
+def _crystals(node: Mapping[str, Any]) -> tuple[Crystal, ...]:
+    return tuple(_crystal(role, node[role]) for role in ("host", "cathode") if node.get(role))
+
+
+def _crystal(role: str, node: Mapping[str, Any]) -> Crystal:
+    measured = node.get("measured") or node.get("reference_cell") or ()
+    measured = [measured] if isinstance(measured, Mapping) else measured
+    compared = next(iter(measured), None) or node.get("given") or {}
+    return Crystal(
+        role=role,
+        name=str(node.get("name", "")),
+        formula=str(node["formula"]),
+        space_group=str(node.get("space_group", "")),
+        cell=_cell(node.get("cell") or node),
+        compared_cell=_cell(compared),
+        compared_with="measured" if measured else "as given",
+        source=str(node.get("source") or compared.get("source") or ""),
+        energy_per_atom=_maybe(node.get("energy_per_atom"), "eV/atom"),
+        structure_file=str(node.get("structure_file", "")),
+        key=str(node.get("key", "")),
+    )
+
+
+def _empty_sites(node: Mapping[str, Any]) -> EmptySites:
+    return EmptySites(str(node.get("method", "")), str(node.get("source", "")), tuple(map(_site, node["sites"])))
+
+
+def _site(node: Mapping[str, Any]) -> EmptySite:
+    return EmptySite(
+        fractional=tuple(float(x) for x in _plain(node["fractional"])),
+        radius=quantity(node["radius"], "Å"),
+        multiplicity=int(_plain(node["multiplicity"])),
+        neighbours={str(k): quantity(v, "Å") for k, v in (node.get("neighbours") or {}).items()},
+        density=_maybe(node.get("density"), "e/Å³"),
+    )
+
+
+def _content(node: Mapping[str, Any]) -> DopedContent:
+    correlation = node.get("correlation") or {}
+    rho = correlation.get("rho", correlation.get("spearman"))
+    return DopedContent(
+        route=str(node["route"]),
+        formula=str(node["formula"]),
+        x_per_formula_unit=float(_plain(node["x_per_formula_unit"])),
+        n_sampled=int(_plain(node["n_sampled"])),
+        n_unique=int(_plain(node["n_unique"])),
+        exhaustive=bool(node.get("exhaustive", False)),
+        lowest_ewald=_maybe(node.get("lowest_ewald"), "eV"),
+        candidates=tuple(_candidate(i, c) for i, c in enumerate(node["candidates"], start=1)),
+        refined=tuple(_candidate(i, c) for i, c in enumerate(node.get("refined", ()), start=1)),
+        best=int(_plain(node["best"])),
+        rho=None if rho is None else float(_plain(rho)),
+        p_value=None if rho is None else float(_plain(correlation["p_value"])),
+        why_no_rho=str(correlation.get("unavailable") or ""),
+    )
+
+
+def _candidate(position: int, node: Mapping[str, Any]) -> DopedCandidate:
+    return DopedCandidate(
+        rank=int(_plain(node.get("rank", position))),
+        ewald=quantity(node["ewald"], "eV"),
+        energy_per_atom=_maybe(node.get("energy_per_atom"), "eV/atom"),
+        failure=str(node.get("failure") or ""),
+        origin=str(node.get("origin") or ""),
+        structure_file=str(node.get("structure_file") or ""),
+        key=str(node.get("key") or ""),
+    )
+
+
+def _targets(nodes: Iterable[Mapping[str, Any]]) -> tuple[Target, ...]:
+    targets = (
+        Target(
+            name=str(node.get("name") or node["formula"]),
+            formula=str(node["formula"]),
+            route="" if node.get("route") == "host" else str(node.get("route") or ""),
+            x_per_formula_unit=float(_plain(node.get("x_per_formula_unit", 0.0))),
+            e_d=quantity(node["e_d"], "eV/atom"),
+            products={str(k): float(_plain(v)) for k, v in node["products"].items()},
+            reaction=str(node.get("reaction") or ""),
+        )
+        for node in nodes
+    )
+    return tuple(sorted(targets, key=lambda target: (target.route, target.x_per_formula_unit)))
+
+
+def _phase(node: Mapping[str, Any]) -> Phase:
+    return Phase(
+        formula=str(node["formula"]),
+        name=str(node.get("name") or ""),
+        energy_per_atom=_maybe(node.get("energy_per_atom"), "eV/atom"),
+        formation_energy_per_atom=_maybe(node.get("formation_energy_per_atom"), "eV/atom"),
+        on_hull=bool(node.get("on_hull", False)),
+        source=str(node.get("source") or ""),
+    )
+
+
+def _comparison(node: Mapping[str, Any]) -> Comparison:
+    return Comparison(
+        quantity=str(node["quantity"]).replace("_", " "),
+        target=str(node.get("target") or ""),
+        ours=_maybe(node.get("ours")),
+        study=quantity(node["study"]),
+        source=str(node.get("source") or ""),
+        note=str(node.get("note") or ""),
+    )
+
+
+def _reference(node: Mapping[str, Any]) -> Reference:
+    return Reference(str(node["method"]), str(node.get("citation") or ""), str(node.get("doi") or ""))

@@ -1,0 +1,78 @@
+"""Formulas and numbers as readers expect them: subscripts, sensible digits, true minus signs.
+
+`formula_html` and `number` are for the page, `formula_math` for figures.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from markupsafe import Markup, escape
+
+from ionscape.report.reading import Quantity
+
+_FORMULA = re.compile(r"^(?:[A-Z][a-z]?(?:\d+(?:\.\d+)?)?|\((?=[A-Z])|\)(?:\d+(?:\.\d+)?)?)+$")
+_COUNT = re.compile(r"(?<=[A-Za-z)])(\d+(?:\.\d+)?)")
+_WORDS = re.compile(r"(\s+)")
+_DIGITS = {"Å": 3, "°": 2, "meV/atom": 1, "eV/atom": 3, "eV": 3, "J/m²": 2}
+
+
+def formula_html(text: str) -> Markup:
+    """Return `text` as safe HTML; the words in it that are formulas with counts get subscripts."""
+    return Markup("").join(
+        Markup(_COUNT.sub(r"<sub>\1</sub>", str(escape(word)))) if _FORMULA.match(word) else escape(word)
+        for word in _WORDS.split(text)
+    )
+
+
+def formula_math(text: str) -> str:
+    r"""Return `text` for a figure: formulas with subscripts in mathtext, anything else as it stands.
+
+    Dollar signs lose their meaning, so that no name can start an equation.
+    """
+    return "".join(
+        _COUNT.sub(r"$_{\1}$", word) if _FORMULA.match(word) else word.replace("$", r"\$")
+        for word in _WORDS.split(text)
+    )
+
+
+def decimals(value: float, digits: int) -> str:
+    """Return `value` with `digits` decimals, a true minus sign and no negative zero."""
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", "−")
+
+
+def number(quantity: Quantity, unit: str | None = None) -> str:
+    """Return the number and its unit as one text, eV/atom shown as meV/atom if `unit` asks for it.
+
+    Decimals follow the unit: 0.001 Å, 0.01°, 0.1 meV/atom, 0.001 eV; other numbers get four significant digits.
+    """
+    value, shown = converted(quantity, unit), unit or quantity.unit
+    text = decimals(value, _DIGITS[shown]) if shown in _DIGITS else significant(value)
+    return f"{text}\u2009{shown}".replace("\u2009°", "°") if shown not in {"", "1"} else text
+
+
+def converted(quantity: Quantity, unit: str | None) -> float:
+    """Return the value of `quantity` in `unit` (eV to meV and back), or as it is if `unit` is not given."""
+    if unit is None or unit == quantity.unit:
+        return quantity.value
+    if unit == f"m{quantity.unit}":
+        return quantity.value * 1000
+    if quantity.unit == f"m{unit}":
+        return quantity.value / 1000
+    message = f"{quantity.unit!r} cannot be shown in {unit!r}"
+    raise ValueError(message)
+
+
+def significant(value: float, digits: int = 4) -> str:
+    """Return `value` with at most `digits` significant digits and no trailing zeros."""
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else str(value)
+    text = f"{value:.{digits}g}"
+    mantissa, _, exponent = text.partition("e")
+    if exponent:
+        return f"{mantissa} × 10^{int(exponent)}".replace("-", "−")
+    return mantissa.replace("-", "−")

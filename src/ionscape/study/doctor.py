@@ -1,0 +1,95 @@
+"""Self-test of an installation: each part is really used once."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Outcome of one check: what was checked, whether it passed, and what was seen."""
+
+    check: str
+    passed: bool
+    detail: str
+
+
+def examine() -> list[Finding]:
+    """Return the findings of all checks; a check that breaks is a finding, not an error."""
+    findings = []
+    for name, check in CHECKS.items():
+        try:
+            findings.append(Finding(name, passed=True, detail=check()))
+        except Exception as error:  # noqa: BLE001  whatever broke is what the user wants to know
+            findings.append(Finding(name, passed=False, detail=f"{type(error).__name__}: {error}"))
+    return findings
+
+
+def _potential() -> str:
+    from pymatgen.core import Lattice, Structure
+
+    from ionscape.levels.evaluation import evaluate_structure
+    from ionscape.levels.registry import Level
+
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.03), ["Li", "F"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    energy = evaluate_structure(salt, Level.of("chgnet").calculator(1))["energy_eV"]
+    return f"LiF {energy / len(salt):.3f} eV/atom"
+
+
+def _kernels() -> str:
+    import numpy as np
+
+    from ionscape.doping.ewald import interaction_matrix
+
+    fractional = np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
+    matrix = interaction_matrix(np.eye(3) * 4.0, fractional)
+    return f"interaction matrix of {len(matrix)} sites"
+
+
+def _phases() -> str:
+    from ionscape.phases.table import phase_table
+
+    return f"{len(phase_table())} packaged phases"
+
+
+def _store() -> str:
+    from ionscape.study.store import Store
+
+    with tempfile.TemporaryDirectory() as folder:
+        Store(Path(folder))
+    return "made and removed"
+
+
+def _workers() -> str:
+    from ionscape.study.engine import EngineSettings, LocalWorkers
+
+    engine = LocalWorkers(EngineSettings())
+    with tempfile.TemporaryDirectory() as folder:
+        from pymatgen.core import Lattice, Structure
+
+        from ionscape.levels.registry import Level
+        from ionscape.study.lab import Laboratory
+        from ionscape.study.progress import Progress
+        from ionscape.study.store import Store
+
+        lab = Laboratory(Store(Path(folder)), engine, Progress())
+        copper = Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.6), ["Cu"], [[0, 0, 0]])
+        try:
+            answer = lab.evaluate([copper], Level.of("ase.calculators.emt:EMT"))[0]
+        finally:
+            lab.close()
+    if not hasattr(answer, "energy"):
+        raise RuntimeError(answer.reason)
+    return f"{engine.workers} workers × {engine.threads} threads"
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "embedded potential": _potential,
+    "compiled kernels": _kernels,
+    "phase table": _phases,
+    "store": _store,
+    "local workers": _workers,
+}

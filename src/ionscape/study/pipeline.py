@@ -1,0 +1,210 @@
+"""The pipeline: the stages of a study in their order, where their inputs and results meet.
+
+A stage is a pure function of earlier results, its settings and the laboratory. All expensive work is behind the
+laboratory and so in the store; what is light is done again in every run, which is why a finished study takes
+seconds.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from pymatgen.core import Structure
+
+from ionscape.doping.funnel import DopedCell, Workbench, dope_all
+from ionscape.doping.proposal import DopingTask
+from ionscape.errors import CalculationError, InputError, nearest
+from ionscape.levels.registry import Level
+from ionscape.stability.stage import StabilityTarget, judge_stability
+from ionscape.structures.voids import EmptySites, find_empty_sites
+from ionscape.study import schema
+from ionscape.study.checks import check_study
+from ionscape.study.crystals import Crystal, RelaxedCrystal, relax_crystals
+from ionscape.study.inputs import crystal_of
+from ionscape.study.lab import Laboratory
+from ionscape.study.progress import Progress
+
+State = Literal["done", "cached", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What became of a stage: its state, its duration in s, and why it failed if it did."""
+
+    state: State
+    seconds: float
+    reason: str = ""
+
+
+@dataclass
+class Run:
+    """A running study: its checked file, its laboratory, and what the stages have found so far.
+
+    Attributes
+    ----------
+    findings
+        Results by stage; a stage that has not run is not in it.
+    """
+
+    study: schema.Study
+    crystals: list[Crystal]
+    cheap: Level
+    dear: Level | None
+    lab: Laboratory
+    progress: Progress
+    findings: dict[str, Any] = field(default_factory=dict)
+
+    def rng(self, stage: str) -> np.random.Generator:
+        """Return the random stream of `stage`: a child of the study's seed, the same whatever ran before."""
+        return np.random.default_rng([self.study.study.seed, zlib.crc32(stage.encode())])
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage: the stages it needs, what it does, and the sizes of the calculations it will ask for."""
+
+    needs: tuple[str, ...]
+    perform: Callable[[Run], Any]
+    sizes: Callable[[schema.Study, list[Crystal]], list[int]]
+
+
+def begin(study_file: schema.StudyFile, lab: Laboratory, progress: Progress, stages: Iterable[str]) -> Run:
+    """Return a run of the study after checking, before any calculation, that `stages` have what they need.
+
+    Raises
+    ------
+    InputError
+        If a structure cannot be read, a level cannot be used, or `check_study` finds something.
+    """
+    study = study_file.content
+    named = [("host", study.host)] + ([("cathode", study.cathode)] if study.cathode else [])
+    crystals = [crystal_of(table, study_file.folder, f"{name}.structure") for name, table in named]
+    cheap = Level.of(study.levels.cheap.name, study.levels.cheap.settings)
+    dear = Level.of(study.levels.dear.name, study.levels.dear.settings) if study.levels.dear else None
+    check_study(study, crystals[0], cheap, stages)
+    return Run(study, crystals, cheap, dear, lab, progress)
+
+
+def run_stages(run: Run, names: Iterable[str]) -> dict[str, StageRecord]:
+    """Run the stages `names` in the order of the study and return what became of each.
+
+    A stage whose calculations fail is recorded as failed, those that need it as skipped; the others go on.
+    """
+    names = list(names)
+    run.progress.planned = {name: STAGES[name].sizes(run.study, run.crystals) for name in names}
+    records: dict[str, StageRecord] = {}
+    for name in names:
+        broken = [need for need in STAGES[name].needs if need not in run.findings]
+        if broken:
+            records[name] = StageRecord("skipped", 0.0, f"needs {', '.join(broken)}")
+            continue
+        records[name] = _run_stage(run, name)
+    return records
+
+
+def _run_stage(run: Run, name: str) -> StageRecord:
+    run.progress.enter(name)
+    started, computed = time.monotonic(), run.lab.computed
+    try:
+        run.findings[name] = STAGES[name].perform(run)
+    except CalculationError as error:
+        run.progress.message(f"{name}: failed: {error}")
+        return StageRecord("failed", time.monotonic() - started, str(error))
+    state: State = "done" if run.lab.computed > computed else "cached"
+    return StageRecord(state, time.monotonic() - started)
+
+
+def stages_of(study: schema.Study, wanted: Iterable[str] = ()) -> list[str]:
+    """Return the stages of the study in order; with `wanted`, these and what they need.
+
+    Raises
+    ------
+    InputError
+        If a wanted stage does not exist, or the study has no table for it.
+    """
+    present = [name for name in STAGES if name != "doping" or study.doping is not None]
+    wanted = list(wanted)
+    for name in wanted:
+        if name not in present:
+            raise InputError(
+                f"no stage '{name}' in this study",
+                where="--stages",
+                expected=f"stages of the study: {', '.join(present)}",
+                remedy=nearest(name, present),
+            )
+    needed = set(wanted or present)
+    for name in reversed(present):
+        if name in needed:
+            needed |= set(STAGES[name].needs) & set(present)
+    return [name for name in present if name in needed]
+
+
+def _host(run: Run) -> list[RelaxedCrystal]:
+    return relax_crystals(run.crystals, run.cheap, run.study.relaxation, run.lab)
+
+
+def _voids(run: Run) -> EmptySites:
+    host = run.findings["host"][0]
+    return find_empty_sites(host.structure, run.study.voids, charges=host.charges or None)
+
+
+def _doping(run: Run) -> list[DopedCell]:
+    table, host = run.study.doping, run.findings["host"][0]
+    assert table is not None  # noqa: S101  `stages_of` leaves the stage out without its table
+    tasks = [
+        DopingTask(host.structure, run.findings["voids"].all_fractional, route, count)
+        for route in table.routes
+        for count in route.counts
+    ]
+    settings = table.model_copy(update={"charges": {**host.charges, **table.charges}})
+    bench = Workbench(run.lab, run.cheap, run.study.relaxation, (run.dear,) if run.dear else ())
+    return dope_all(tasks, settings, bench, run.rng("doping"))
+
+
+def _stability(run: Run) -> Any:
+    host, *_ = run.findings["host"]
+    level = run.dear if run.dear and run.study.doping and run.study.doping.keep_dear else run.cheap
+    targets = [StabilityTarget(host.name, host.structure.composition, host.energy_per_atom)]
+    targets += [
+        StabilityTarget(f"{cell.route}, {cell.count}", cell.structure.composition, cell.energy_per_atom)
+        for cell in run.findings.get("doping", [])
+    ]
+    return judge_stability(targets, run.study.stability, level, run.study.relaxation, run.lab)
+
+
+def _crystal_sizes(study: schema.Study, crystals: list[Crystal]) -> list[int]:
+    del study
+    return [len(crystal.structure) for crystal in crystals]
+
+
+def _doping_sizes(study: schema.Study, crystals: list[Crystal]) -> list[int]:
+    table, host = study.doping, crystals[0].structure
+    if table is None:
+        return []
+    atoms = len(host) * math.prod(table.supercell)
+    return [atoms] * ((table.keep + table.spread) * sum(len(route.counts) for route in table.routes))
+
+
+def _none(study: schema.Study, crystals: list[Crystal]) -> list[int]:
+    del study, crystals
+    return []
+
+
+#: All stages in the order in which they run.
+STAGES = {
+    "host": Stage((), _host, _crystal_sizes),
+    "voids": Stage(("host",), _voids, _none),
+    "doping": Stage(("host", "voids"), _doping, _doping_sizes),
+    "stability": Stage(("host",), _stability, _none),
+}
+
+
+def formula_units(host: Structure, supercell: tuple[int, int, int]) -> int:
+    """Return the number of formula units of `host` in its `supercell`: N per cell over it is x per formula."""
+    return int(host.composition.get_reduced_composition_and_factor()[1]) * math.prod(supercell)

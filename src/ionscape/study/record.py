@@ -1,0 +1,185 @@
+"""The record of a study: ``results.json`` and the structure files, from what the stages found.
+
+Nothing in it depends on when or how fast the study ran, so that an interrupted and resumed study writes the same
+bytes as an uninterrupted one. Durations are told by the command line and in the store.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ionscape import __version__
+from ionscape.doping.funnel import Candidate, DopedCell
+from ionscape.results import Failure, to_json
+from ionscape.stability.stage import BulkStability, JudgedTarget
+from ionscape.structures.exchange import write_cif
+from ionscape.study.comparison import compare
+from ionscape.study.pipeline import Run, formula_units
+from ionscape.study.references import references_of
+from ionscape.study.schema import Study, StudyFile
+
+FORMAT = 1
+
+
+def write_record(run: Run, study_file: StudyFile, folder: Path) -> Path:
+    """Write ``results.json`` and ``structures/*.cif`` into `folder`; return the first."""
+    return write_json(folder / "results.json", record_of(run, study_file, folder))
+
+
+def record_of(run: Run, study_file: StudyFile, folder: Path) -> dict[str, Any]:
+    """Return the content of ``results.json``; structures are written beside it."""
+    study = study_file.content
+    stages = {name: WRITERS[name](run, finding, folder) for name, finding in run.findings.items()}
+    return {
+        "format": FORMAT,
+        "study": {
+            "name": study.study.name,
+            "title": study.study.title or study.study.name,
+            "seed": study.study.seed,
+            "input_sha256": study_file.sha256,
+        },
+        "code": {"ionscape": __version__},
+        "levels": {name: level.identity() for name, level in (("cheap", run.cheap), ("dear", run.dear)) if level},
+        "relaxation": study.relaxation.model_dump(),
+        "stages": stages,
+        "comparison": [to_json(row) for row in compare(study.reference, stages)],
+        "warnings": warnings_of(run),
+        "references": [vars(reference) for reference in references_of_study(study, run.findings)],
+    }
+
+
+def references_of_study(study: Study, stages: Sequence[str] | Mapping[str, Any]) -> list[Any]:
+    """Return the references of the methods that `study` uses in `stages`."""
+    return references_of(
+        level=study.levels.cheap.name,
+        optimizer=study.relaxation.optimizer,
+        stages=frozenset(stages),
+        search=study.doping.search if study.doping else "",
+        voids=study.voids.method,
+    )
+
+
+def _host(run: Run, crystals: Any, folder: Path) -> dict[str, Any]:
+    del run
+    roles = ("host", "cathode")
+    return {
+        role: {**to_json(crystal), "structure_file": _cif(crystal.structure, folder, role)}
+        for role, crystal in zip(roles, crystals, strict=False)
+    }
+
+
+def _voids(run: Run, sites: Any, folder: Path) -> dict[str, Any]:
+    del run, folder
+    data: dict[str, Any] = to_json(sites)
+    for site in data["sites"]:
+        del site["copies"]
+    return data
+
+
+def _doping(run: Run, cells: Sequence[DopedCell], folder: Path) -> dict[str, Any]:
+    table, host = run.study.doping, run.crystals[0].structure
+    assert table is not None  # noqa: S101  there is no such finding without the table
+    units = formula_units(host, table.supercell)
+    return {
+        "supercell": list(table.supercell),
+        "search": table.search,
+        "cells": [_doped_cell(cell, units, folder) for cell in cells],
+    }
+
+
+def _doped_cell(cell: DopedCell, units: int, folder: Path) -> dict[str, Any]:
+    name = f"{'-'.join(cell.route.split())}-{cell.count}"
+    data: dict[str, Any] = to_json(cell)
+    data["x_per_formula_unit"] = to_json(cell.count / units, "1")
+    data["lowest_ewald"] = to_json(float(cell.sampled_ewald[0]), "eV")
+    for step in ("candidates", "refined"):
+        data[step] = [
+            _candidate(candidate, f"{name}-{step}-{rank}", rank, folder)
+            for rank, candidate in enumerate(getattr(cell, step), start=1)
+        ]
+    data["structure_file"] = _cif(cell.structure, folder, f"{name}-best")
+    if isinstance(cell.correlation, Failure):
+        data["correlation"] = {"unavailable": cell.correlation.reason}
+    return data
+
+
+def _candidate(candidate: Candidate, name: str, rank: int, folder: Path) -> dict[str, Any]:
+    data = {
+        "rank": rank,
+        "ewald": to_json(candidate.proposed.ewald, "eV"),
+        "origin": candidate.proposed.origin,
+        "multiplicity": candidate.proposed.multiplicity,
+        "unrelaxed_structure": _cif(candidate.proposed.structure, folder, f"{name}-unrelaxed"),
+        "key": candidate.outcome.key,
+    }
+    if isinstance(candidate.outcome, Failure):
+        return data | {"failure": candidate.outcome.reason}
+    return data | {
+        "energy_per_atom": to_json(candidate.outcome.energy_per_atom, "eV/atom"),
+        "structure_file": _cif(candidate.outcome.structure, folder, name),
+    }
+
+
+def _stability(run: Run, judged: BulkStability, folder: Path) -> dict[str, Any]:
+    del folder
+    table = run.study.doping
+    units = formula_units(run.crystals[0].structure, table.supercell) if table else 1
+    cells = {f"{cell.route}, {cell.count}": cell for cell in run.findings.get("doping", [])}
+    data: dict[str, Any] = to_json(judged)
+    data["targets"] = [_judged(target, cells.get(target.name), units) for target in judged.targets]
+    return data
+
+
+def _judged(target: JudgedTarget, cell: DopedCell | None, units: int) -> dict[str, Any]:
+    decomposition = target.decomposition
+    return {
+        "name": target.name,
+        "formula": decomposition.formula,
+        "route": cell.route if cell else "host",
+        "x_per_formula_unit": to_json(cell.count / units if cell else 0.0, "1"),
+        "energy_per_atom": to_json(decomposition.energy, "eV/atom"),
+        "e_d": to_json(decomposition.decomposition_energy, "eV/atom"),
+        "products": to_json(decomposition.products, "1"),
+        "reaction": decomposition.reaction,
+    }
+
+
+WRITERS: dict[str, Callable[[Run, Any, Path], dict[str, Any]]] = {
+    "host": _host,
+    "voids": _voids,
+    "doping": _doping,
+    "stability": _stability,
+}
+
+
+def warnings_of(run: Run) -> list[str]:
+    """Return what a reader must know before using the numbers."""
+    texts = []
+    for cell in run.findings.get("doping", []):
+        failed = [c.outcome for c in (*cell.candidates, *cell.refined) if isinstance(c.outcome, Failure)]
+        texts += [f"{cell.formula} ({cell.route}): a candidate gave no energy: {f.reason}" for f in failed]
+    for crystal in run.findings.get("host", []):
+        if not crystal.charges:
+            texts.append(f"{crystal.name}: no formal charges could be assigned.")
+    if "stability" in run.findings:
+        excluded = run.findings["stability"].excluded
+        texts += [
+            f"{name} takes no part among the competing phases: {reason}" for name, reason in excluded.items()
+        ]
+    return texts
+
+
+def _cif(structure: Any, folder: Path, name: str) -> str:
+    return str(write_cif(structure, folder / "structures" / f"{name}.cif").relative_to(folder))
+
+
+def write_json(path: Path, data: Any) -> Path:
+    """Write `data` as JSON whole and rename it into place; return the path."""
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.rename(path)
+    return path

@@ -1,0 +1,104 @@
+"""The literature behind the methods a study uses: what `ionscape cite` prints and the report lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a method is called, how its source is cited, and the DOI."""
+
+    method: str
+    citation: str
+    doi: str
+
+
+REFERENCES = {
+    "source": Reference(
+        "Source study",
+        "R. Jalem, Y. Tateyama, K. Takada, T. Yamada, K. Teshima, First-principles study on the interfacial "
+        "cathode-contact stability and Li diffusivity of N-doped Li6Zr2O7 for all-solid-state Li-ion batteries",
+        "",
+    ),
+    "chgnet": Reference(
+        "CHGNet universal potential",
+        "B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023)",
+        "10.1038/s42256-023-00716-3",
+    ),
+    "ase": Reference(
+        "Atomic Simulation Environment",
+        "A. H. Larsen et al., J. Phys.: Condens. Matter 29, 273002 (2017)",
+        "10.1088/1361-648X/aa680e",
+    ),
+    "pymatgen": Reference(
+        "pymatgen", "S. P. Ong et al., Comput. Mater. Sci. 68, 314 (2013)", "10.1016/j.commatsci.2012.10.028"
+    ),
+    "spglib": Reference(
+        "Space-group operations",
+        "A. Togo, K. Shinohara, I. Tanaka, Sci. Technol. Adv. Mater. Methods 4, 2384822 (2024)",
+        "10.1080/27660400.2024.2384822",
+    ),
+    "LBFGS": Reference("LBFGS", "D. C. Liu, J. Nocedal, Math. Program. 45, 503 (1989)", "10.1007/BF01589116"),
+    "FIRE": Reference(
+        "FIRE", "E. Bitzek et al., Phys. Rev. Lett. 97, 170201 (2006)", "10.1103/PhysRevLett.97.170201"
+    ),
+    "density": Reference(
+        "Interstitial sites from the charge density",
+        "J.-X. Shen, M. Horton, K. A. Persson, npj Comput. Mater. 6, 161 (2020)",
+        "10.1038/s41524-020-00422-3",
+    ),
+    "form factors": Reference(
+        "Densities of atoms and ions",
+        "D. Waasmaier, A. Kirfel, Acta Crystallogr. A 51, 416 (1995)",
+        "10.1107/S0108767394013292",
+    ),
+    "ewald": Reference("Ewald summation", "P. P. Ewald, Ann. Phys. 369, 253 (1921)", "10.1002/andp.19213690304"),
+    "annealing": Reference(
+        "Simulated annealing",
+        "S. Kirkpatrick, C. D. Gelatt, M. P. Vecchi, Science 220, 671 (1983)",
+        "10.1126/science.220.4598.671",
+    ),
+    "hull": Reference(
+        "Phase stability from the convex hull",
+        "S. P. Ong, L. Wang, B. Kang, G. Ceder, Chem. Mater. 20, 1798 (2008)",
+        "10.1021/cm702327g",
+    ),
+    "highs": Reference(
+        "Linear programming (HiGHS)",
+        "Q. Huangfu, J. A. J. Hall, Math. Program. Comput. 10, 119 (2018)",
+        "10.1007/s12532-017-0130-5",
+    ),
+    "metastability": Reference(
+        "Scale of crystalline metastability",
+        "W. Sun et al., Sci. Adv. 2, e1600225 (2016)",
+        "10.1126/sciadv.1600225",
+    ),
+    "materials project": Reference(
+        "Crystal-structure facts of competing phases",
+        "A. Jain et al., APL Mater. 1, 011002 (2013)",
+        "10.1063/1.4812323",
+    ),
+    "corrections": Reference(
+        "Energy corrections in the training data of CHGNet",
+        "A. Wang et al., Sci. Rep. 11, 15496 (2021)",
+        "10.1038/s41598-021-94550-5",
+    ),
+    "parsl": Reference("Parsl", "Y. Babuji et al., HPDC 2019, 25", "10.1145/3307681.3325400"),
+}
+
+
+def references_of(
+    *, level: str, optimizer: str, stages: frozenset[str], search: str, voids: str
+) -> list[Reference]:
+    """Return the references of the methods that a study with these choices uses, in the order of their use."""
+    keys = ["ase", "pymatgen", "spglib", "parsl", optimizer]
+    if level == "chgnet":
+        keys += ["chgnet", "corrections"]
+    if "voids" in stages:
+        keys += ["density", "form factors"] if voids == "density" else []
+    if "doping" in stages:
+        keys += ["ewald"] + (["annealing"] if "anneal" in search else [])
+    if "stability" in stages:
+        keys += ["hull", "highs", "metastability", "materials project"]
+    return [REFERENCES[key] for key in keys]

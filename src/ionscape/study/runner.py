@@ -1,0 +1,185 @@
+"""A study from its file to its folder: what ``ionscape run`` calls."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ionscape.errors import InputError
+from ionscape.study.engine import InProcess, LocalWorkers
+from ionscape.study.lab import Laboratory
+from ionscape.study.pipeline import StageRecord, begin, run_stages, stages_of
+from ionscape.study.progress import Progress
+from ionscape.study.record import write_json, write_record
+from ionscape.study.schema import StudyFile, read_study
+from ionscape.study.store import Store
+
+RUN_FILE = "run.json"
+STORE = "store"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a user may choose apart from the study file.
+
+    Attributes
+    ----------
+    out
+        Folder of the study; None: ``runs/NAME`` in the current folder.
+    store
+        Store of calculations; None: ``store`` in the folder of the study.
+    engine
+        ``local`` (Parsl workers) or ``process`` (this process).
+    level
+        Replaces the cheap level of the study file unless empty.
+    seed
+        Replaces the seed of the study file unless None.
+    stages
+        Stages to run with what they need; all if empty.
+    """
+
+    out: Path | None = None
+    store: Path | None = None
+    engine: str = "local"
+    level: str = ""
+    seed: int | None = None
+    stages: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """A study that was run: its folder and what became of each stage."""
+
+    folder: Path
+    stages: dict[str, StageRecord] = field(default_factory=dict)
+
+
+def run_study(path: Path, options: RunOptions, progress: Progress) -> StudyRun:
+    """Run the study file at `path`, or continue it; all that is finished in the store is used as it is.
+
+    Raises
+    ------
+    InputError
+        If the study file, a structure, a level, the folder or the store cannot be used; before anything runs.
+    """
+    study_file = _with_options(read_study(path), options)
+    names = stages_of(study_file.content, options.stages)
+    folder = _folder(study_file, options)
+    store = Store(options.store or folder / STORE)
+    _make_importable(study_file.folder)
+    engine = LocalWorkers(study_file.content.engine) if options.engine == "local" else InProcess()
+    lab = Laboratory(store, engine, progress)
+    run = begin(study_file, lab, progress, names)
+    _note(folder, store, {name: {"state": "pending"} for name in names})
+    try:
+        records = run_stages(run, names)
+        write_record(run, study_file, folder)
+        _note(folder, store, {name: vars(record) for name, record in records.items()})
+    finally:
+        lab.close()
+    return StudyRun(folder, records)
+
+
+def _with_options(study_file: StudyFile, options: RunOptions) -> StudyFile:
+    content = study_file.content
+    if options.level:
+        cheap = content.levels.cheap.model_copy(update={"name": options.level})
+        levels = content.levels.model_copy(update={"cheap": cheap})
+        content = content.model_copy(update={"levels": levels})
+    if options.seed is not None:
+        content = content.model_copy(update={"study": content.study.model_copy(update={"seed": options.seed})})
+    return replace(study_file, content=content)
+
+
+def _folder(study_file: StudyFile, options: RunOptions) -> Path:
+    folder = (options.out or Path("runs") / study_file.content.study.name).resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".writable").touch()
+        (folder / ".writable").unlink()
+    except OSError as error:
+        raise InputError(
+            f"cannot be written ({error.strerror})",
+            where=f"folder {folder}",
+            expected="a folder that can be made and written",
+            remedy="Choose another with --out.",
+        ) from None
+    return folder
+
+
+def _make_importable(folder: Path) -> None:
+    """Let ``module:factory`` levels live beside the study file, here and in the workers."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH", "")]))
+
+
+def _note(folder: Path, store: Store, stages: dict[str, Any]) -> None:
+    """Write ``run.json``, from which `study_status` knows what is to come and what was done."""
+    write_json(folder / RUN_FILE, {"store": os.path.relpath(store.root, folder), "stages": stages})
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """How far a study is.
+
+    Attributes
+    ----------
+    stages
+        State of each stage.
+    complete
+        Number of finished calculations in the store.
+    unfinished
+        Keys of calculations that were begun and not finished.
+    """
+
+    stages: dict[str, str]
+    complete: int
+    unfinished: list[str]
+
+
+def study_status(folder: Path) -> StudyStatus:
+    """Return how far the study in `folder` is.
+
+    Raises
+    ------
+    InputError
+        If `folder` holds no study.
+    """
+    data = _run_file(folder)
+    store = store_of(folder)
+    stages = {name: record["state"] for name, record in data["stages"].items()}
+    return StudyStatus(stages, sum(1 for _ in store.finished()), store.unfinished())
+
+
+def store_of(folder: Path) -> Store:
+    """Return the store of the study in `folder`, or `folder` itself if it is a store.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if (folder / "store.json").is_file():
+        return Store(folder)
+    return Store(folder / _run_file(folder)["store"])
+
+
+def _run_file(folder: Path) -> dict[str, Any]:
+    try:
+        data: dict[str, Any] = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        if not (isinstance(data["stages"], dict) and isinstance(data["store"], str)):
+            raise TypeError
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(
+            "holds no study (no readable run.json)",
+            where=str(folder),
+            expected="the folder of a study that was run",
+            remedy="Give the folder named with `ionscape run --out`.",
+        ) from None
+    return data

@@ -1,0 +1,199 @@
+"""The study file: TOML, checked whole before anything runs.
+
+Unknown keys, wrong types and values out of range are refused with the path of the key, the value found and, for a
+misspelt key, the nearest valid one. Every field carries its unit in its name, a default and one line of
+documentation, from which the reference page is made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from ionscape.doping.settings import DopingRoute, DopingSettings
+from ionscape.errors import InputError, nearest
+from ionscape.levels.calculation import RelaxationSettings
+from ionscape.settings import Settings
+from ionscape.stability.settings import StabilitySettings
+from ionscape.structures.voids import VoidSettings
+from ionscape.study.comparison import ReferenceValue
+from ionscape.study.engine import EngineSettings
+
+
+class About(Settings):
+    """What the study is called and where its randomness starts."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Short name, used for folders.")
+    title: str = Field("", description="Title of the report; the name if empty.")
+    seed: int = Field(0, ge=0, description="Seed of all random choices; one stream per stage is spawned from it.")
+
+
+class Crystal(Settings):
+    """A crystal of the study."""
+
+    structure: str = Field(
+        description="A structure file (relative paths start at the study file), or 'phase:NAME' for one of the "
+        "packaged phases (`ionscape phases` lists them)."
+    )
+    charges: dict[str, float] = Field(
+        default_factory=dict, description="Element = formal charge, e, where the guess would be wrong."
+    )
+
+
+class LevelTable(Settings):
+    """A level of theory."""
+
+    name: str = Field("chgnet", description="Registered level (`ionscape levels`) or 'module:factory'.")
+    settings: dict[str, Any] = Field(default_factory=dict, description="Settings of the level.")
+
+
+class Levels(Settings):
+    """The levels of the study: the cheap one explores, the dear one (optional) decides."""
+
+    cheap: LevelTable = Field(default_factory=LevelTable, description="Level of every stage.")
+    dear: LevelTable | None = Field(None, description="Level of the last step of funnels.")
+
+
+class DopingTable(DopingSettings):
+    """The doping stage: its settings and its routes."""
+
+    routes: Annotated[tuple[DopingRoute, ...], Field(min_length=1, strict=False)] = Field(
+        description="The routes by which dopants enter."
+    )
+
+
+class Study(Settings):
+    """A study file."""
+
+    study: About = Field(description="Name and seed.")
+    host: Crystal = Field(description="The crystal that is doped and coated with.")
+    cathode: Crystal | None = Field(None, description="The cathode it touches.")
+    levels: Levels = Field(default_factory=Levels, description="Levels of theory.")
+    relaxation: RelaxationSettings = Field(
+        default_factory=RelaxationSettings, description="How structures are relaxed."
+    )
+    voids: VoidSettings = Field(default_factory=VoidSettings, description="How empty sites are found.")
+    doping: DopingTable | None = Field(None, description="How the host is doped.")
+    stability: StabilitySettings = Field(
+        default_factory=StabilitySettings, description="Against which phases stability is judged."
+    )
+    reference: Annotated[tuple[ReferenceValue, ...], Field(strict=False)] = Field(
+        (), description="Numbers of another study, to stand beside ours."
+    )
+    engine: EngineSettings = Field(default_factory=EngineSettings, description="Where it runs.")
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """A checked study file: its content, its folder, and the SHA-256 of its text."""
+
+    content: Study
+    folder: Path
+    sha256: str
+
+
+def read_study(path: str | Path) -> StudyFile:
+    """Return the checked study file at `path`.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is not TOML, or holds an unknown key, a missing key, a wrong type or a value out of
+        range; the message names the key's path, what was found, what was expected and the nearest valid name.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+        data = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise InputError(
+            f"cannot be read ({reason})",
+            where=str(path),
+            expected="a study file (TOML)",
+            remedy="Check the path; examples are in studies/.",
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(
+            f"not valid TOML ({error})",
+            where=str(path),
+            expected="TOML: [tables], key = value, strings in quotes",
+            remedy="Mend the line named.",
+        ) from None
+    try:
+        content = Study.model_validate(data)
+    except ValidationError as error:
+        raise _refusal(error, path) from None
+    return StudyFile(content, file.resolve().parent, hashlib.sha256(text.encode()).hexdigest())
+
+
+def _refusal(error: ValidationError, path: str | Path) -> InputError:
+    problems = error.errors()
+    first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
+    location, kind = tuple(first["loc"]), first["type"]
+    more = f" ({len(problems) - 1} more in this file.)" if len(problems) > 1 else ""
+    where = f"{path}: {key_path(location)}"
+    if kind == "extra_forbidden":
+        hint = nearest(str(location[-1]), fields_at(location[:-1]))
+        return InputError("unknown key", where=where, expected="a key of this table", remedy=hint + more)
+    if kind == "missing":
+        return InputError(
+            "missing", where=where, expected="a value", remedy=f"Add it: {described(location)}{more}"
+        )
+    return InputError(
+        f"{first['input']!r}",
+        where=where,
+        expected=re.sub(r"^(Input|Value|String|Tuple|List) should (be|have) ", "", first["msg"]),
+        remedy=f"{described(location)}{more}",
+    )
+
+
+def key_path(location: tuple[Any, ...]) -> str:
+    """Return a location as written in a study file: ``doping.routes[0].counts``."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return text.lstrip(".")
+
+
+def fields_at(location: tuple[Any, ...]) -> list[str]:
+    """Return the names of the keys that the table at `location` may hold."""
+    table = _table_at(location)
+    return list(table.model_fields) if table is not None else []
+
+
+def described(location: tuple[Any, ...]) -> str:
+    """Return the line of documentation of the key at `location`, or of the nearest key above it."""
+    for end in range(len(location), 0, -1):
+        table = _table_at(location[: end - 1])
+        if table is not None and location[end - 1] in table.model_fields:
+            return table.model_fields[location[end - 1]].description or ""
+    return "See the reference of the study file."
+
+
+def _table_at(location: tuple[Any, ...]) -> type[Settings] | None:
+    table: type[Settings] = Study
+    for part in location:
+        if isinstance(part, int):
+            continue
+        if part not in table.model_fields:
+            return None
+        below = _table_type(table.model_fields[part].annotation)
+        if below is None:
+            return None
+        table = below
+    return table
+
+
+def _table_type(annotation: Any) -> type[Settings] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _table_type(argument)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,148 @@
+"""A realistic study folder, made by a function: Li6Zr2O7-like data in the layout of results.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pymatgen.core import Lattice, Structure
+
+from ionscape.structures.exchange import write_cif
+
+#: Li6Zr2O7, space group C2/c; orbits rounded to 1e-4.
+SITES = {
+    "Li": [(0.0614, 0.1459, 0.0876), (0.0652, 0.3982, 0.6048), (0.2046, 0.1294, 0.8932)],
+    "Zr": [(0.1841, 0.3802, 0.3664)],
+    "O": [(0.1219, 0.3772, 0.9796), (0.1320, 0.1315, 0.5020), (0.2484, 0.3848, 0.7449), (0.0, 0.3531, 0.25)],
+}
+
+
+def zirconate() -> Structure:
+    species = [element for element, sites in SITES.items() for _ in sites]
+    coordinates = [site for sites in SITES.values() for site in sites]
+    lattice = Lattice.monoclinic(10.562, 6.076, 10.260, 100.08)
+    return Structure.from_spacegroup("C2/c", lattice, species, coordinates)
+
+
+def cobaltate() -> Structure:
+    lattice = Lattice.hexagonal(2.816, 14.05)
+    return Structure.from_spacegroup("R-3m", lattice, ["Li", "Co", "O"], [[0, 0, 0], [0, 0, 0.5], [0, 0, 0.24]])
+
+
+def per_atom(value: float) -> dict[str, Any]:
+    return {"value": value, "unit": "eV/atom"}
+
+
+def crystal(name: str, group: str, structure: Structure, measured: list[dict[str, Any]]) -> dict[str, Any]:
+    lattice = structure.lattice
+    lengths = {k: {"value": v, "unit": "Å"} for k, v in zip("abc", lattice.abc, strict=True)}
+    angles = {
+        k: {"value": v, "unit": "°"} for k, v in zip(("alpha", "beta", "gamma"), lattice.angles, strict=True)
+    }
+    return {
+        "name": name, "formula": name, "space_group": group, "cell": lengths | angles, "measured": measured,
+        "given": lengths | angles, "source": "Czekalla & Jeitschko 1993",
+        "energy_per_atom": per_atom(-6.712), "structure_file": f"structures/{name}.cif", "key": "ab" * 32,
+    }  # fmt: skip
+
+
+def content(route: str, count: int, formula: str, offsets: list[float | None], rho: float | None) -> dict[str, Any]:
+    candidates = []
+    for k, offset in enumerate(offsets):
+        entry: dict[str, Any] = {"rank": k + 1, "ewald": {"value": -5200.0 + 0.37 * k**1.3, "unit": "eV"}}
+        if offset is None:
+            entry["failure"] = "not converged after 500 steps"
+        else:
+            entry |= {"energy_per_atom": per_atom(-6.70 + offset / 1000), "key": f"{k:064x}"}
+            entry["structure_file"] = f"structures/{route.replace(' ', '-')}-{count}-{k + 1}.cif"
+        candidates.append(entry)
+    cell = {
+        "route": route, "formula": formula, "count": count, "x_per_formula_unit": count / 8, "n_sampled": 500,
+        "n_unique": 496, "exhaustive": False, "lowest_ewald": {"value": -5200.0, "unit": "eV"},
+        "candidates": candidates, "best": min(range(len(offsets)), key=lambda k: offsets[k] or 0.0),
+    }  # fmt: skip
+    if rho is not None:
+        n = sum(o is not None for o in offsets)
+        cell["correlation"] = {"spearman": {"value": rho, "unit": "1"}, "p_value": 0.02, "n": n}
+    return cell
+
+
+def target(formula: str, route: str, count: int, e_d: float, products: dict[str, float]) -> dict[str, Any]:
+    return {
+        "name": f"{route}, {count}" if route else formula, "formula": formula, "route": route or "host", 
+        "x_per_formula_unit": count / 8, "e_d": per_atom(e_d / 1000),
+        "products": products, "reaction": f"{formula} → " + " + ".join(products),
+    }  # fmt: skip
+
+
+NITRIDE = {"Li6Zr2O7": 0.93, "Li2ZrN2": 0.05, "Li2O": 0.02}
+
+
+def results() -> dict[str, Any]:
+    """Return the whole of results.json as a study of Li6Zr2O7 would write it."""
+    measured = {"a": 10.445, "b": 5.989, "c": 10.2, "alpha": 90.0, "beta": 100.26, "gamma": 90.0}
+    host = crystal("Li6Zr2O7", "C2/c", zirconate(), [measured])
+    cathode = crystal("LiCoO2", "R-3m", cobaltate(), [])
+    sites = [
+        {"fractional": {"value": [0.19, 0.63, 0.13], "unit": "fractional"}, "radius": {"value": 1.42, "unit": "Å"},
+         "multiplicity": 8, "neighbours": {"Li": {"value": 2.31, "unit": "Å"}, "O": {"value": 1.98, "unit": "Å"}},
+         "density": {"value": 0.031, "unit": "e/Å³"}},
+        {"fractional": [0.0, 0.86, 0.25], "radius": {"value": 1.31, "unit": "Å"}, "multiplicity": 4,
+         "neighbours": {"Li": {"value": 2.12, "unit": "Å"}}},
+    ]  # fmt: skip
+    replace, insert = "N on O", "N interstitial"
+    cells = [
+        content(replace, 1, "Li49Zr16O55N1", [0.0, 1.1, 0.6, 2.4, 3.0, 4.4, 6.1], 0.93),
+        content(replace, 2, "Li50Zr16O54N2", [0.9, 0.0, 1.6, 2.8, 2.2, None, 5.7], 0.83),
+        content(replace, 4, "Li52Zr16O52N4", [2.0, 0.0, 1.2, 4.1, 3.3, 6.9, 5.2], 0.79),
+        content(insert, 1, "Li51Zr16O56N1", [0.0, 2.1], None),
+    ]
+    targets = [
+        target("Li6Zr2O7", "", 0, 0.0, {"Li6Zr2O7": 1.0}),
+        target("Li49Zr16O55N1", replace, 1, 7.2, NITRIDE),
+        target("Li50Zr16O54N2", replace, 2, 14.3, NITRIDE),
+        target("Li52Zr16O52N4", replace, 4, 34.0, NITRIDE),
+        target("Li51Zr16O56N1", insert, 1, 31.5, NITRIDE),
+    ]
+    phases = [
+        {"formula": f, "name": n, "energy_per_atom": per_atom(e), "formation_energy_per_atom": per_atom(h),
+         "on_hull": on, "source": "CHGNet relaxation of Materials Project structure"}
+        for f, n, e, h, on in [
+            ("Li2O", "lithium oxide", -4.77, -2.02, True), ("ZrO2", "baddeleyite", -9.53, -3.75, True),
+            ("Li2ZrN2", "", -6.61, -1.31, True), ("Li8ZrO6", "", -5.83, -2.61, False),
+            ("O2", "oxygen", -4.95, 0.0, True),
+        ]
+    ]  # fmt: skip
+    return {
+        "format": 1,
+        "study": {"name": "lzon-quick", "title": "N-doped Li6Zr2O7 coating", "seed": 7, "input_sha256": "c0ffee" * 10},
+        "code": {"ionscape": "0.1.0", "python": "3.11.9"},
+        "levels": {"cheap": {"name": "chgnet", "model": "CHGNet 0.3.0", "package": "chgnet 0.4.2"}},
+        "warnings": ["1 of 23 relaxations did not converge"],
+        "references": [
+            {"method": "CHGNet", "citation": "B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023)",
+             "doi": "10.1038/s42256-023-00716-3"},
+        ],
+        "stages": {
+            "host": {"host": host, "cathode": cathode},
+            "voids": {"method": "density minima", "source": "superposed atomic densities", "sites": sites},
+            "doping": {"cells": cells},
+            "stability": {"targets": targets, "phases": phases, "references": {"O2": "fitted"}},
+        },
+        "comparison": [
+            {"quantity": "decomposition_energy", "target": f"{route}, 1", "source": "Fig. 2a", "note": note,
+             "ours": {"value": ours, "unit": "meV/atom"}, "study": {"value": study, "unit": "meV/atom"}}
+            for route, ours, study, note in [(replace, 7.2, 15.3, "DFT"), (insert, 31.5, 40.0, "")]
+        ],
+    }  # fmt: skip
+
+
+def write_study(folder: Path, data: dict[str, Any] | None = None) -> Path:
+    """Write a study folder with `data` (by default `results()`) and its structures; return the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(results() if data is None else data, ensure_ascii=False)
+    (folder / "results.json").write_text(text, encoding="utf-8")
+    write_cif(zirconate(), folder / "structures" / "Li6Zr2O7.cif")
+    write_cif(cobaltate(), folder / "structures" / "LiCoO2.cif")
+    return folder
