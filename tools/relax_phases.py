@@ -14,6 +14,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pymatgen.core import Structure
@@ -28,9 +29,14 @@ from ionscape.results import Failure
 
 #: LBFGS needs few steps where it converges; what it does not relax is tried again with FIRE, which needs more.
 ATTEMPTS = (
-    RelaxationSettings(optimizer="LBFGS", max_steps=250),
-    RelaxationSettings(optimizer="FIRE", max_steps=2000),
+    RelaxationSettings(optimizer="LBFGS", max_steps=200),
+    RelaxationSettings(optimizer="FIRE", max_steps=600),
 )
+#: What the file tells of the relaxations: tolerances and optimisers in the order they were tried.
+RELAXATION = {
+    **ATTEMPTS[0].model_dump(exclude={"max_steps"}),
+    "optimizer": ", else ".join(f"{one.optimizer} ({one.max_steps} steps)" for one in ATTEMPTS),
+}
 
 
 class Bench:
@@ -78,6 +84,8 @@ def ordered_phases(systems: Sequence[str]) -> list[Phase]:
 
 
 def _phases_of(system: str) -> list[Phase]:
+    if system in phase_table():
+        return [phase_table()[system]]
     if system == "calibration":
         return [phase for phase in phase_table().values() if phase.role == system]
     return phases_within(covered_elements() if system == "all" else system.split("-"))
@@ -95,7 +103,7 @@ def relaxed(phase: Phase, level: Level) -> Relaxation | Failure:
 def main() -> None:
     """Relax what is missing, saving after every phase."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("systems", nargs="+", help="chemical systems such as Li-Zr-O-N, or 'all'")
+    parser.add_argument("systems", nargs="+", help="chemical systems, phase names, calibration or all")
     parser.add_argument("--level", default="chgnet")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--atoms", type=int, default=400, help="largest conventional cell that is tried")
@@ -103,7 +111,7 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     level = Level.of(arguments.level)
-    store = EnergyFile.read(arguments.out, level, ATTEMPTS[0])
+    store = replace(EnergyFile.read(arguments.out, level, ATTEMPTS[0]), relaxation=RELAXATION)
     for phase in ordered_phases(arguments.systems):
         too_large = phase.atoms > arguments.atoms
         done = store.energy(phase) is not None if arguments.retry else store.holds(phase)

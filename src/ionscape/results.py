@@ -6,8 +6,10 @@ result into plain JSON in which each such number stands beside its unit.
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,11 +46,27 @@ def frozen(array: Array) -> Array:
 def units_of(kind: type) -> dict[str, str]:
     """Return the unit of every field of the result type `kind` that is annotated with one."""
     units = {}
-    for name, hint in get_type_hints(kind, include_extras=True).items():
+    for name, hint in get_type_hints(kind, localns=_names_of(kind), include_extras=True).items():
         for note in _annotations(hint):
             if isinstance(note, Unit):
                 units[name] = note.symbol
     return units
+
+
+class _Names(dict[str, Any]):
+    """Names in whose scope a type was written; those that only type checkers import stand for anything."""
+
+    def __missing__(self, name: str) -> Any:
+        if hasattr(builtins, name):
+            raise KeyError(name)
+        return Any
+
+
+def _names_of(kind: type) -> _Names:
+    names = _Names()
+    for base in reversed(kind.__mro__):
+        names.update(vars(sys.modules[base.__module__]))
+    return names
 
 
 def _annotations(hint: Any) -> list[Any]:

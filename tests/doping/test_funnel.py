@@ -99,6 +99,8 @@ def test_annealing_lowers_the_candidates_and_keeps_the_sample(lzo):
     assert annealed.candidates[0].ewald < drawn.candidates[0].ewald - 0.1
     assert both.candidates[0].ewald == pytest.approx(annealed.candidates[0].ewald)
     assert {c.origin for c in annealed.candidates} == {"anneal"}
+    assert [c.origin for c in both.candidates] == ["anneal", "anneal", "random"]
+    assert both.candidates[2].ewald == drawn.candidates[0].ewald
     assert np.array_equal(drawn.sampled_ewald, both.sampled_ewald)
 
 

@@ -81,7 +81,7 @@ def uninterrupted(start: Structure, chosen: RelaxationSettings, base: type, fold
     calculator = counted(base)
     state = relax_structure(start, calculator, chosen, folder)
     assert state.converged
-    assert calculator.evaluations == len(recorded_frames(folder / TRAJECTORY)) > 5
+    assert calculator.evaluations == len(recorded_frames(folder / TRAJECTORY)) > 4
     return Uninterrupted(start, chosen, base, folder, state, calculator.evaluations)
 
 

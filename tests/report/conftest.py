@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pymatgen.core import Lattice, Structure
 
+from ionscape.report.page import build_page
 from ionscape.structures.exchange import write_cif
 
 #: Li6Zr2O7, space group C2/c; orbits rounded to 1e-4.
@@ -47,7 +49,9 @@ def crystal(name: str, group: str, structure: Structure, measured: list[dict[str
     }  # fmt: skip
 
 
-def content(route: str, count: int, formula: str, offsets: list[float | None], rho: float | None) -> dict[str, Any]:
+def content(
+    route: str, count: int, formula: str, offsets: list[float | None], rho: float | None
+) -> dict[str, Any]:
     candidates = []
     for k, offset in enumerate(offsets):
         entry: dict[str, Any] = {"rank": k + 1, "ewald": {"value": -5200.0 + 0.37 * k**1.3, "unit": "eV"}}
@@ -70,7 +74,7 @@ def content(route: str, count: int, formula: str, offsets: list[float | None], r
 
 def target(formula: str, route: str, count: int, e_d: float, products: dict[str, float]) -> dict[str, Any]:
     return {
-        "name": f"{route}, {count}" if route else formula, "formula": formula, "route": route or "host", 
+        "name": f"{route}, {count}" if route else formula, "formula": formula, "route": route or "host",
         "x_per_formula_unit": count / 8, "e_d": per_atom(e_d / 1000),
         "products": products, "reaction": f"{formula} → " + " + ".join(products),
     }  # fmt: skip
@@ -79,7 +83,7 @@ def target(formula: str, route: str, count: int, e_d: float, products: dict[str,
 NITRIDE = {"Li6Zr2O7": 0.93, "Li2ZrN2": 0.05, "Li2O": 0.02}
 
 
-def results() -> dict[str, Any]:
+def sample_results() -> dict[str, Any]:
     """Return the whole of results.json as a study of Li6Zr2O7 would write it."""
     measured = {"a": 10.445, "b": 5.989, "c": 10.2, "alpha": 90.0, "beta": 100.26, "gamma": 90.0}
     host = crystal("Li6Zr2O7", "C2/c", zirconate(), [measured])
@@ -106,17 +110,15 @@ def results() -> dict[str, Any]:
         target("Li51Zr16O56N1", insert, 1, 31.5, NITRIDE),
     ]
     phases = [
-        {"formula": f, "name": n, "energy_per_atom": per_atom(e), "formation_energy_per_atom": per_atom(h),
-         "on_hull": on, "source": "CHGNet relaxation of Materials Project structure"}
-        for f, n, e, h, on in [
-            ("Li2O", "lithium oxide", -4.77, -2.02, True), ("ZrO2", "baddeleyite", -9.53, -3.75, True),
-            ("Li2ZrN2", "", -6.61, -1.31, True), ("Li8ZrO6", "", -5.83, -2.61, False),
-            ("O2", "oxygen", -4.95, 0.0, True),
+        {"formula": f, "energy_per_atom": per_atom(e), "formation_energy": per_atom(h), "height": per_atom(above)}
+        for f, e, h, above in [
+            ("Li2O", -4.77, -2.02, 0.0), ("ZrO2", -9.53, -3.75, 0.0), ("Li2ZrN2", -6.61, -1.31, 0.0),
+            ("Li8ZrO6", -5.83, -2.61, 0.0034), ("O2", -4.95, 0.0, 0.0),
         ]
     ]  # fmt: skip
     return {
         "format": 1,
-        "study": {"name": "lzon-quick", "title": "N-doped Li6Zr2O7 coating", "seed": 7, "input_sha256": "c0ffee" * 10},
+        "study": {"name": "lzon-quick", "title": "N-doped Li6Zr2O7", "seed": 7, "input_sha256": "c0ffee" * 10},
         "code": {"ionscape": "0.1.0", "python": "3.11.9"},
         "levels": {"cheap": {"name": "chgnet", "model": "CHGNet 0.3.0", "package": "chgnet 0.4.2"}},
         "warnings": ["1 of 23 relaxations did not converge"],
@@ -128,7 +130,7 @@ def results() -> dict[str, Any]:
             "host": {"host": host, "cathode": cathode},
             "voids": {"method": "density minima", "source": "superposed atomic densities", "sites": sites},
             "doping": {"cells": cells},
-            "stability": {"targets": targets, "phases": phases, "references": {"O2": "fitted"}},
+            "stability": {"targets": targets, "phases": phases, "excluded": {"Zr8N9O2": "not at this level"}},
         },
         "comparison": [
             {"quantity": "decomposition_energy", "target": f"{route}, 1", "source": "Fig. 2a", "note": note,
@@ -138,11 +140,24 @@ def results() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write_study(folder: Path, data: dict[str, Any] | None = None) -> Path:
-    """Write a study folder with `data` (by default `results()`) and its structures; return the folder."""
+def write_study(folder: Path, data: dict[str, Any]) -> Path:
+    """Write a study folder that has `data` but no structure files; return it."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(results() if data is None else data, ensure_ascii=False)
-    (folder / "results.json").write_text(text, encoding="utf-8")
+    (folder / "results.json").write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def results() -> dict[str, Any]:
+    """Return results that a test may alter."""
+    return sample_results()
+
+
+@pytest.fixture(scope="session")
+def whole_study(tmp_path_factory):
+    """Return the folder of a finished study with its page and figures; tests only read it."""
+    folder = write_study(tmp_path_factory.mktemp("study"), sample_results())
     write_cif(zirconate(), folder / "structures" / "Li6Zr2O7.cif")
     write_cif(cobaltate(), folder / "structures" / "LiCoO2.cif")
+    build_page(folder)
     return folder

@@ -96,6 +96,9 @@ def test_names_the_elements_that_cannot_be_reached():
     with pytest.raises(MissingReferenceError) as caught:
         equilibrium(np.array([0.2, 0.8, 0.0]), fractions, energies)
     assert caught.value.columns == [1]
+    with pytest.raises(MissingReferenceError) as caught:
+        equilibrium(np.array([0.0, 0.0, 1.0]), fractions, energies)
+    assert caught.value.columns == [2]
 
 
 def test_phases_with_other_elements_take_no_part():

@@ -239,6 +239,20 @@ def test_results_are_frozen_and_carry_units(lzo):
     assert not any(hasattr(site, "density") for site in geometric.sites)
 
 
+def test_vacuum_is_no_site():
+    """Five layers of Cu(001) and 30 Å of vacuum: the density sites lie in the metal."""
+    layers = CU.make_supercell([1, 1, 3], in_place=False)
+    positions = [site.coords for site in layers if site.coords[2] < 7.5]
+    slab = Structure(
+        Lattice.orthorhombic(3.61, 3.61, 37.2), ["Cu"] * len(positions), positions, coords_are_cartesian=True
+    )
+    found = find_empty_sites(slab)
+    assert found.sites
+    height = np.mod(found.all_fractional[:, 2] * 37.2 + 2, 37.2) - 2
+    assert height.min() > -0.5
+    assert height.max() < 7.72
+
+
 def test_density_of_another_crystal_is_refused(lzo):
     grid = superposed_density(lzo, None, 0.4)
     strained = lzo.copy()

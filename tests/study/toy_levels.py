@@ -7,39 +7,54 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ase.calculators.emt import EMT
+import numpy as np
+from ase.calculators.calculator import Calculator, all_changes
+from ase.neighborlist import neighbor_list
+from ase.stress import full_3x3_to_voigt_6_stress
 
 
-class Slow(EMT):
-    """EMT that takes `seconds` for each evaluation and appends a line about itself to `diary`."""
+class SoftSpheres(Calculator):
+    """Soft spheres in any crystal, E = Σ_pairs ε (1 − r/rc)³: a function of positions and cell alone.
 
-    def __init__(self, seconds: float = 0.0, diary: str = "") -> None:
+    Takes `seconds` for each evaluation, appends a line about itself to `diary`, and breaks down, as a machine
+    without memory does, while the file `switch` exists.
+    """
+
+    implemented_properties = ("energy", "forces", "stress")
+
+    def __init__(self, seconds: float = 0.0, diary: str = "", switch: str = "") -> None:
         super().__init__()
         self._seconds = seconds
         self._diary = diary
+        self._switch = switch
 
-    def calculate(self, *arguments: Any, **options: Any) -> None:
-        super().calculate(*arguments, **options)
+    def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
+        super().calculate(atoms, properties, system_changes)
+        if self._switch and Path(self._switch).exists():
+            raise MemoryError("no memory left")
         time.sleep(self._seconds)
+        self.results = soft_spheres(self.atoms)
         if self._diary:
             with Path(self._diary).open("a") as diary:
                 diary.write(f"{os.getpid()} {os.environ.get('OMP_NUM_THREADS')}\n")
 
 
-class Broken(EMT):
-    """EMT on a machine that breaks while the file `switch` exists."""
+def soft_spheres(atoms: Any, depth: float = 8.0, reach: float = 3.2) -> dict[str, Any]:
+    """Return energy, forces and stress of `atoms` as soft spheres."""
+    i, vectors, distances = neighbor_list("iDd", atoms, reach)
+    overlap = 1 - distances / reach
+    pull = (depth * 3 * overlap**2 / reach / distances)[:, None] * vectors
+    forces = np.zeros((len(atoms), 3))
+    np.add.at(forces, i, -pull)
+    virial = -0.5 * np.einsum("ka,kb->ab", pull, vectors) / atoms.get_volume()
+    return {
+        "energy": 0.5 * float((depth * overlap**3).sum()),
+        "forces": forces,
+        "stress": full_3x3_to_voigt_6_stress(virial),
+    }
 
-    def __init__(self, switch: str) -> None:
-        super().__init__()
-        self._switch = Path(switch)
 
-    def calculate(self, *arguments: Any, **options: Any) -> None:
-        if self._switch.exists():
-            raise MemoryError("no memory left")
-        super().calculate(*arguments, **options)
-
-
-class NotANumber(EMT):
+class NotANumber(SoftSpheres):
     """A level that gives no number."""
 
     def calculate(self, *arguments: Any, **options: Any) -> None:

@@ -46,10 +46,10 @@ def _run(options: argparse.Namespace) -> Answer:
         stages=[name for name in options.stages.split(",") if name],
     )
     done = run_study(options.study, chosen, progress)
-    from ionscape.report.build import build_report
+    from ionscape.report.page import build_page
 
     progress.enter("report")
-    page = build_report(done.folder)
+    page = build_page(done.folder)
     progress.message(f"report: {page}")
     stages = {
         name: {"state": record.state, "seconds": round(record.seconds, 2)} for name, record in done.stages.items()
@@ -92,9 +92,9 @@ def _verify(options: argparse.Namespace) -> Answer:
 
 
 def _report(options: argparse.Namespace) -> Answer:
-    from ionscape.report.build import build_report
+    from ionscape.report.page import build_page
 
-    page = build_report(options.folder)
+    page = build_page(options.folder)
     return Answer({"page": str(page)}, f"report: {page}")
 
 

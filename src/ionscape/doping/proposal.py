@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -19,6 +20,8 @@ from ionscape.doping.symmetry import site_permutations, unique_configurations
 from ionscape.results import frozen
 from ionscape.units import Array, Energy, EnergyArray, FractionalArray, Unit
 
+#: Configurations beyond which not all are listed, however many samples are asked for.
+MOST_ENUMERATED = 1_000_000
 #: Where a candidate came from.
 Origin = Literal["random", "exhaustive", "anneal", "spread"]
 Count = Annotated[int, Unit("1")]
@@ -121,7 +124,9 @@ def propose(task: DopingTask, settings: DopingSettings, rng: Generator) -> Propo
         If the cell would be charged, charges are ambiguous, or the dopants do not fit.
     """
     sites, placed, landscape = _landscape(task, settings)
-    exhaustive = count_configurations(sites, placed) <= settings.samples * len(landscape.permutations)
+    # No fewer configurations are distinct than all over the order of the group.
+    few = min(settings.samples * len(landscape.permutations), MOST_ENUMERATED)
+    exhaustive = count_configurations(sites, placed) <= few
     rows = (
         all_configurations(landscape.arrangement)
         if exhaustive
@@ -174,25 +179,35 @@ class _Ranked:
 
 
 _Choice = tuple[float, int, Origin, Indices]
+_Choices = dict[tuple[int, ...], _Choice]
 
 
 def _choose(
     sampled: _Ranked, landscape: Landscape, settings: DopingSettings, rng: Generator, *, exhaustive: bool
 ) -> list[_Choice]:
     """Choose the lowest configurations of the searches asked for, and a spread; in order of Ewald energy."""
-    origin: Origin = "exhaustive" if exhaustive else "random"
-    found = {} if settings.search == "anneal" and not exhaustive else _choices(sampled, origin, settings.keep)
+    sources = [_choices(sampled, "exhaustive" if exhaustive else "random", settings.keep)]
     if settings.search != "random" and not exhaustive:
         rows = anneal(landscape, settings.anneal_chains, settings.anneal_steps, settings.keep, rng)
-        found = _choices(_Ranked.of(rows, landscape), "anneal", settings.keep) | found
-    lowest = sorted(found.items(), key=lambda item: (item[1][0], item[0]))[: settings.keep]
-    taken = dict(lowest)
+        annealed = _choices(_Ranked.of(rows, landscape), "anneal", settings.keep)
+        sources = [annealed] if settings.search == "anneal" else [annealed, *sources]
+    taken = _in_turn(sources, settings.keep)
     if settings.spread:
         left = [i for i, row in enumerate(sampled.rows) if tuple(row.tolist()) not in taken]
         chosen = _evenly(np.array(left, dtype=np.int64), settings.spread)
         rest = _Ranked(sampled.energies[chosen], sampled.rows[chosen], sampled.multiplicities[chosen])
         taken |= _choices(rest, "spread", settings.spread)
     return sorted(taken.values(), key=lambda choice: (choice[0], tuple(choice[3].tolist())))
+
+
+def _in_turn(sources: list[_Choices], number: int) -> _Choices:
+    """Return `number` configurations, the lowest of each source in turn, none twice."""
+    taken: _Choices = {}
+    for choices in itertools.zip_longest(*(source.items() for source in sources)):
+        for choice in choices:
+            if choice is not None and len(taken) < number:
+                taken.setdefault(*choice)
+    return taken
 
 
 def _evenly(indices: Indices, number: int) -> Indices:
@@ -202,7 +217,7 @@ def _evenly(indices: Indices, number: int) -> Indices:
     return indices[np.unique(np.linspace(0, len(indices) - 1, number).round().astype(int))]
 
 
-def _choices(ranked: _Ranked, origin: Origin, number: int) -> dict[tuple[int, ...], _Choice]:
+def _choices(ranked: _Ranked, origin: Origin, number: int) -> _Choices:
     return {
         tuple(row.tolist()): (float(energy), int(multiplicity), origin, row)
         for energy, multiplicity, row in zip(

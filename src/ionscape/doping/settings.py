@@ -59,7 +59,7 @@ class DopingSettings(Settings):
     search: Search = Field(
         "random",
         description="'random': uniform draws (the study); 'anneal': simulated annealing of the Ewald energy; "
-        "'random+anneal': the lowest of both.",
+        "'random+anneal': the lowest of each in turn. Where few configurations exist, all are ranked instead.",
     )
     anneal_chains: int = Field(16, ge=1, le=10_000, description="Independent annealing runs per content.")
     anneal_steps: int = Field(20_000, ge=100, le=100_000_000, description="Trial moves in each annealing run.")

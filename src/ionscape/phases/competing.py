@@ -94,6 +94,11 @@ class CompetingPhases:
             )
         return float(self.energies[self.formulas.index(reduced)])
 
+    def label_of(self, formula: str) -> str:
+        """Return how `formula` is usually written, itself if it is none of the phases."""
+        reduced = reduced_formula(formula)
+        return self.labels[self.formulas.index(reduced)] if reduced in self.formulas else formula
+
     def fractions_of(self, composition: str | Mapping[str, float]) -> np.ndarray:
         """Return the atom fractions of `composition` in the order of `elements`.
 

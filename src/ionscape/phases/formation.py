@@ -1,4 +1,4 @@
-"""Formation energies at a level, beside the measured enthalpies: the check of level and gas references together."""
+"""Formation energies at a level beside the measured enthalpies: the check of level and gas references."""
 
 from __future__ import annotations
 

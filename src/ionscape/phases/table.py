@@ -208,6 +208,11 @@ def polymorphs(formula: str) -> list[Phase]:
     return sorted(found, key=lambda phase: phase.role != "primary")
 
 
+def unabbreviated(formula: str) -> str:
+    """Return the chemical formula that a name of the table stands for (``NCM811``), other formulas unchanged."""
+    return phase_table()[formula].formula if formula in phase_table() else formula
+
+
 def reduced_formula(formula: str) -> str:
     """Return the reduced formula of any notation of a composition (``O7Zr2Li6`` becomes ``Li6Zr2O7``).
 
@@ -217,8 +222,7 @@ def reduced_formula(formula: str) -> str:
         If `formula` cannot be read as a chemical formula.
     """
     try:
-        named = phase_table()[formula].formula if formula in phase_table() else formula
-        reduced = Composition(named).reduced_formula
+        reduced = Composition(unabbreviated(formula)).reduced_formula
     except ValueError:
         reduced = ""
     if not reduced or not re.match(r"[A-Z]", reduced):

@@ -141,7 +141,9 @@ def polyhedron_centres(structure: Structure) -> tuple[str, ...]:
     framework = [c for c in cations if not (Element(c).is_alkali or c in {"H", "Ag"})] or cations
     if not framework:
         return ()
-    return (max(framework, key=lambda c: (max(Element(c).common_oxidation_states or (0,)), -_electronegativity(c))),)
+    return (
+        max(framework, key=lambda c: (max(Element(c).common_oxidation_states or (0,)), -_electronegativity(c))),
+    )
 
 
 def scene(structure: Structure, polyhedra: Sequence[str] | None = None) -> Scene:
@@ -209,11 +211,11 @@ def _polyhedron(centre: DrawnAtom, ligands: Sequence[DrawnAtom]) -> Polyhedron:
 
 def _cell_images(fractional: FractionalArray, offsets: Indices) -> list[AtomImage]:
     """Return every atom in the cell, and its copies on the opposite faces if it lies on one."""
-    images = []
+    images: list[AtomImage] = []
     for i, (f, offset) in enumerate(zip(fractional, offsets, strict=True)):
         choices = [[0, *([1] if x < BOUNDARY else []), *([-1] if x > 1 - BOUNDARY else [])] for x in f]
-        for shift in np.array(np.meshgrid(*choices, indexing="ij")).reshape(3, -1).T + offset:
-            images.append((i, (int(shift[0]), int(shift[1]), int(shift[2]))))
+        shifts = np.array(np.meshgrid(*choices, indexing="ij")).reshape(3, -1).T + offset
+        images += [(i, (int(a), int(b), int(c))) for a, b, c in shifts]
     return images
 
 

@@ -132,7 +132,7 @@ def _size(series: DecompositionSeries | EwaldSeries) -> int:
 
 
 def _numbered_products(series: Sequence[DecompositionSeries]) -> dict[tuple[str, ...], int]:
-    """Number every set of products in order of appearance."""
+    """Return the number of every set of products, in order of appearance."""
     sets = dict.fromkeys(tuple(sorted(p)) for s in series if not s.reported for p in s.products if p)
     return {products: k for k, products in enumerate(sets, start=1)}
 
@@ -187,11 +187,13 @@ def _route_legend(figure: Figure, series: Sequence[DecompositionSeries], own: Se
             label, face, line = formula_math(f"{s.label}, {level}" if level else s.label), style.colour, "-"
         edge = style.colour if s.reported else "white"
         handles.append(
-            Line2D([], [], color=style.colour, ls=line, marker=style.marker, mfc=face, mec=edge, mew=0.8, label=label)
+            Line2D(
+                [], [], color=style.colour, ls=line, marker=style.marker, mfc=face, mec=edge, mew=0.8, label=label
+            )
         )
     figure.legend(
-        handles=handles, loc="outside upper center", ncols=2, handlelength=1.6, columnspacing=1.2, labelspacing=0.3,
-        borderaxespad=0.1,
+        handles=handles, loc="outside upper center", ncols=2, handlelength=1.6, columnspacing=1.2,
+        labelspacing=0.3, borderaxespad=0.1,
     )  # fmt: skip
 
 
@@ -234,7 +236,9 @@ def ewald_figure(series: Sequence[EwaldSeries], *, level: str = "", width: float
             axes.set_axis_off()
         figure.supxlabel("Ewald energy above the lowest (eV per cell)", fontsize=8)
         at_level = f" at {level}" if level else ""
-        figure.supylabel(f"relaxed energy above the lowest\n{formula_math(at_level.strip())} (meV/atom)", fontsize=8)
+        figure.supylabel(
+            f"relaxed energy above the lowest\n{formula_math(at_level.strip())} (meV/atom)", fontsize=8
+        )
     return figure
 
 

@@ -72,7 +72,9 @@ def cheap_level_name(record: StudyRecord) -> str:
 
 def dopant(record: StudyRecord) -> str:
     """Element that the doped cells have and the host has not, if there is exactly one."""
-    host = {element for crystal in record.crystals if crystal.role == "host" for element in elements(crystal.formula)}
+    host = {
+        element for crystal in record.crystals if crystal.role == "host" for element in elements(crystal.formula)
+    }
     doped = {element for cell in record.doping for element in elements(cell.formula)}
     added = doped - host
     return added.pop() if host and len(added) == 1 else ""
@@ -86,7 +88,9 @@ def elements(formula: str) -> set[str]:
 def routes(record: StudyRecord) -> dict[str, list[Target]]:
     """Doped targets by route, in the order of the doping stage."""
     order = dict.fromkeys([cell.route for cell in record.doping] + [t.route for t in record.targets if t.route])
-    grouped = {route: [t for t in record.targets if t.route == route and t.x_per_formula_unit > 0] for route in order}
+    grouped = {
+        route: [t for t in record.targets if t.route == route and t.x_per_formula_unit > 0] for route in order
+    }
     return {route: targets for route, targets in grouped.items() if targets}
 
 

@@ -117,14 +117,13 @@ class Target:
 
 @dataclass(frozen=True)
 class Phase:
-    """A competing phase."""
+    """A competing phase; `height` is its distance to the hull of all phases."""
 
     formula: str
     name: str
     energy_per_atom: Quantity | None
     formation_energy_per_atom: Quantity | None
-    on_hull: bool
-    source: str
+    height: Quantity | None
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,7 @@ class StudyRecord:
     doping: tuple[DopedContent, ...]
     targets: tuple[Target, ...]
     phases: tuple[Phase, ...]
-    gas_references: Mapping[str, Any]
+    excluded: Mapping[str, str]
     comparison: tuple[Comparison, ...]
     pending: tuple[str, ...]
 
@@ -212,7 +211,7 @@ def read_study(folder: Path) -> StudyRecord:
         doping=part("doping", lambda node: tuple(map(_content, node.get("cells", ())))),
         targets=part("stability", lambda node: _targets(node.get("targets", ()))),
         phases=part("stability", lambda node: tuple(map(_phase, node.get("phases", ())))),
-        gas_references=part("stability", lambda node: dict(node.get("references") or {})),
+        excluded=part("stability", lambda node: {str(k): str(v) for k, v in (node.get("excluded") or {}).items()}),
         comparison=part("comparison", lambda node: tuple(map(_comparison, node)), data),
         pending=tuple(stage for stage in STAGES if not stages.get(stage)),
     )
@@ -329,19 +328,24 @@ def _candidate(position: int, node: Mapping[str, Any]) -> DopedCandidate:
 
 
 def _targets(nodes: Iterable[Mapping[str, Any]]) -> tuple[Target, ...]:
-    targets = (
-        Target(
-            name=str(node.get("name") or node["formula"]),
-            formula=str(node["formula"]),
-            route="" if node.get("route") == "host" else str(node.get("route") or ""),
-            x_per_formula_unit=float(_plain(node.get("x_per_formula_unit", 0.0))),
-            e_d=quantity(node["e_d"], "eV/atom"),
-            products={str(k): float(_plain(v)) for k, v in node["products"].items()},
-            reaction=str(node.get("reaction") or ""),
-        )
-        for node in nodes
+    targets = [_target(node) for node in nodes]
+    order = list(dict.fromkeys(["", *(target.route for target in targets)]))
+    return tuple(sorted(targets, key=lambda target: (order.index(target.route), target.x_per_formula_unit)))
+
+
+def _target(node: Mapping[str, Any]) -> Target:
+    found: Mapping[str, Any] = {**node, **(node.get("decomposition") or {})}
+    energy = found["e_d"] if "e_d" in found else found["decomposition_energy"]
+    route = str(node.get("route") or "")
+    return Target(
+        name=str(node.get("name") or found["formula"]),
+        formula=str(found["formula"]),
+        route="" if route == "host" else route,
+        x_per_formula_unit=float(_plain(node.get("x_per_formula_unit", 0.0))),
+        e_d=quantity(energy, "eV/atom"),
+        products={str(k): float(_plain(v)) for k, v in found["products"].items()},
+        reaction=str(found.get("reaction") or ""),
     )
-    return tuple(sorted(targets, key=lambda target: (target.route, target.x_per_formula_unit)))
 
 
 def _phase(node: Mapping[str, Any]) -> Phase:
@@ -349,9 +353,10 @@ def _phase(node: Mapping[str, Any]) -> Phase:
         formula=str(node["formula"]),
         name=str(node.get("name") or ""),
         energy_per_atom=_maybe(node.get("energy_per_atom"), "eV/atom"),
-        formation_energy_per_atom=_maybe(node.get("formation_energy_per_atom"), "eV/atom"),
-        on_hull=bool(node.get("on_hull", False)),
-        source=str(node.get("source") or ""),
+        formation_energy_per_atom=_maybe(
+            node.get("formation_energy_per_atom", node.get("formation_energy")), "eV/atom"
+        ),
+        height=_maybe(node.get("height"), "eV/atom"),
     )
 
 

@@ -6,6 +6,7 @@ The painter's algorithm: every piece is a flat shape with a depth, and the far o
 from __future__ import annotations
 
 import colorsys
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -29,10 +30,10 @@ from ionscape.units import Array, LengthArray
 COLOURS = {
     "Li": "#e8b53a", "Na": "#e69f00", "K": "#b79f00", "O": "#cf4a1f", "N": "#2f5fd0", "F": "#7fb069",
     "S": "#d9c62e", "Cl": "#5fa854", "Br": "#8c5a3c", "I": "#6b4c9a", "P": "#cc79a7", "H": "#d8d8d8",
-    "C": "#5b5f66", "Zr": "#009e8e", "Co": "#0072b2", "Ni": "#4f9d69", "Mn": "#9c6aa8", "Fe": "#a65628",
+    "C": "#5b5f66", "Zr": "#009e8e", "Co": "#1170ad", "Ni": "#4f9d69", "Mn": "#9c6aa8", "Fe": "#a65628",
     "La": "#56b4e9", "Y": "#7ec8d8", "Ti": "#7a8fa6", "Nb": "#3f8fb0", "Ta": "#8a7a5c", "Al": "#8fa3b8",
 }  # fmt: skip
-_OTHERS = ("#56b4e9", "#cc79a7", "#009e73", "#0072b2", "#e69f00", "#8c5a3c")
+_OTHERS = ("#56b4e9", "#cc79a7", "#009e73", "#1170ad", "#e69f00", "#8c5a3c")
 _LIGHT = np.array([-0.45, 0.65, 0.75]) / np.linalg.norm([-0.45, 0.65, 0.75])
 
 
@@ -120,7 +121,7 @@ def structure_figure(
     view = _view(drawn, camera or Camera())
     shapes = sorted(_shapes(drawn, view), key=lambda shape: shape.depth)
     corners = np.concatenate([shape.outline.vertices for shape in shapes])
-    low, high = corners.min(axis=0) - [1.1, 0.7], corners.max(axis=0) + [0.5, 0.3]
+    low, high = corners.min(axis=0) - np.array([1.1, 0.7]), corners.max(axis=0) + np.array([0.5, 0.3])
     with journal_style():
         height = width * float((high - low)[1] / (high - low)[0]) + 0.35 + 0.22 * bool(title)
         figure = new_figure(width, min(height, 1.5 * width))
@@ -173,21 +174,29 @@ def _radius(element: str) -> float:
 
 
 def _cell(drawn: Scene, view: _View) -> Iterator[_Shape]:
-    """Edges of the cell in short pieces, so that each may pass behind what is nearer; none inside an atom."""
+    """Edges of the cell in pieces, so that each may pass behind what is nearer; none inside an atom."""
     ink = (*to_rgb(INK), 1.0)
-    steps = np.linspace(0, 1, 49)
-    positions = np.array([atom.position for atom in drawn.atoms])
-    radii = np.array([_radius(atom.element) for atom in drawn.atoms])
     for axis in range(3):
-        one, two = (a for a in range(3) if a != axis)
-        for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
-            line = i * drawn.lattice[one] + j * drawn.lattice[two] + steps[:, None] * drawn.lattice[axis]
-            flat, depth, _ = view.points(line)
-            middles = (line[1:] + line[:-1]) / 2
-            clear = (np.linalg.norm(middles[:, None] - positions, axis=2) > radii).all(axis=1)
-            for k in np.flatnonzero(clear):
-                piece = Outline(flat[k : k + 2])
-                yield _Shape(float(depth[k : k + 2].mean()), piece, (0, 0, 0, 0), ink, 0.6)
+        one, two = (drawn.lattice[other] for other in range(3) if other != axis)
+        for start in (0 * one, one, two, one + two):
+            for piece in _outside_atoms(start, drawn.lattice[axis], drawn.atoms):
+                flat, depth, _ = view.points(piece)
+                yield _Shape(float(depth.mean()), Outline(flat), (0, 0, 0, 0), ink, 0.6)
+
+
+def _outside_atoms(start: LengthArray, edge: LengthArray, atoms: Sequence[DrawnAtom]) -> Iterator[LengthArray]:
+    """Cut an edge at even steps and at the surfaces of atoms; yield the ends of the pieces outside, (2, 3)."""
+    length = float(np.linalg.norm(edge))
+    centres = np.array([atom.position for atom in atoms]) - start
+    radii = np.array([_radius(atom.element) for atom in atoms])
+    middle = centres @ edge / length
+    squares = radii**2 - (centres**2).sum(axis=1) + middle**2
+    half = np.sqrt(squares[squares > 0])
+    low, high = (middle[squares > 0] - half) / length, (middle[squares > 0] + half) / length
+    cuts = np.unique(np.clip(np.concatenate([np.linspace(0, 1, 13), low, high]), 0, 1))
+    for one, two in itertools.pairwise(cuts):
+        if not ((low < (one + two) / 2) & ((one + two) / 2 < high)).any():
+            yield start + np.array([[one], [two]]) * edge
 
 
 def _polyhedron(solid: Polyhedron, view: _View) -> Iterator[_Shape]:
@@ -225,7 +234,9 @@ def _half_bond(atom: DrawnAtom, start: LengthArray, end: LengthArray, view: _Vie
     corners += [flat[1] - side * scale[1], flat[0] - side * scale[0]]
     colour = _shaded(element_colour(atom.element), 1.25)
     edge = (*to_rgb(_shaded(colour, 0.6)), 0.7)
-    return _Shape(float(depth.mean()), Outline([*corners, corners[0]], closed=True), (*to_rgb(colour), 1.0), edge, 0.2)
+    return _Shape(
+        float(depth.mean()), Outline([*corners, corners[0]], closed=True), (*to_rgb(colour), 1.0), edge, 0.2
+    )
 
 
 def _ball(atom: DrawnAtom, view: _View) -> Iterator[_Shape]:
@@ -243,7 +254,7 @@ def _ball(atom: DrawnAtom, view: _View) -> Iterator[_Shape]:
 
 def _disc(centre: Array, radius: float) -> Outline:
     circle = Outline.unit_circle()
-    return Outline(circle.vertices * radius + centre, circle.codes)
+    return Outline(np.asarray(circle.vertices) * radius + centre, circle.codes)
 
 
 def _shaded(colour: str, factor: float) -> str:
@@ -271,15 +282,17 @@ def _compass(axes: Axes, lattice: LengthArray, view: _View, low: Array) -> None:
     """Draw the directions of a, b and c in the lower left corner."""
     units = lattice / np.linalg.norm(lattice, axis=1)[:, None]
     arrows = (units @ view.rotation.T)[:, :2] * 1.25
-    origin = low + 0.3 - np.minimum(arrows, 0).min(axis=0)
-    for name, arrow in zip("abc", arrows, strict=True):
+    tips = arrows + 0.4 * arrows / (np.linalg.norm(arrows, axis=1)[:, None] + 1e-9)
+    origin = low + 0.35 - np.minimum(tips, 0).min(axis=0)
+    for name, arrow, tip in zip("abc", arrows, tips, strict=True):
         axes.add_patch(
             FancyArrowPatch(
                 origin, origin + arrow, arrowstyle="-|>", mutation_scale=5, lw=0.8, color=INK, shrinkA=0, shrinkB=0
             )
         )
-        tip = origin + arrow + 0.4 * arrow / (np.linalg.norm(arrow) + 1e-9)
-        axes.annotate(name, tip, ha="center", va="center", style="italic", color=INK)
+        axes.annotate(
+            name, origin + tip, annotation_clip=False, ha="center", va="center", style="italic", color=INK
+        )
 
 
 def _legend(figure: Figure, drawn: Scene) -> None:
@@ -299,10 +312,9 @@ def _legend(figure: Figure, drawn: Scene) -> None:
         for label, colour in _polyhedron_labels(drawn)
     ]  # fmt: skip
     figure.legend(
-        handles=handles, loc="outside lower center", ncols=min(len(handles), 6), handletextpad=0.2, columnspacing=1.2,
-        labelcolor=INK,
+        handles=handles, loc="outside lower center", ncols=min(len(handles), 6), handletextpad=0.2,
+        columnspacing=1.2, labelcolor=INK,
     )  # fmt: skip
-
 
 
 def _polyhedron_labels(drawn: Scene) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""How figures look: widths of journal columns, a colour-blind safe palette, and files that come out the same twice.
+"""How figures look: journal columns, a colour-blind safe palette, files that come out the same twice.
 
 Figures are `matplotlib.figure.Figure` objects without pyplot, so that nothing global is left behind.
 """

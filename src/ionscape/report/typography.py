@@ -14,16 +14,20 @@ from ionscape.report.reading import Quantity
 
 _FORMULA = re.compile(r"^(?:[A-Z][a-z]?(?:\d+(?:\.\d+)?)?|\((?=[A-Z])|\)(?:\d+(?:\.\d+)?)?)+$")
 _COUNT = re.compile(r"(?<=[A-Za-z)])(\d+(?:\.\d+)?)")
-_WORDS = re.compile(r"(\s+)")
+_SINGLE = re.compile(r"(?<=[A-Za-z])1(?![\d.])")
+_WORDS = re.compile(r"([\s,;:]+)")
 _DIGITS = {"Å": 3, "°": 2, "meV/atom": 1, "eV/atom": 3, "eV": 3, "J/m²": 2}
 
 
 def formula_html(text: str) -> Markup:
     """Return `text` as safe HTML; the words in it that are formulas with counts get subscripts."""
-    return Markup("").join(
-        Markup(_COUNT.sub(r"<sub>\1</sub>", str(escape(word)))) if _FORMULA.match(word) else escape(word)
-        for word in _WORDS.split(text)
-    )
+    return Markup("").join(map(_word_html, _WORDS.split(text)))
+
+
+def _word_html(word: str) -> Markup:
+    if not _FORMULA.match(word):
+        return escape(word)
+    return Markup(_COUNT.sub(r"<sub>\1</sub>", _SINGLE.sub("", word)))  # noqa: S704  letters, digits, brackets only
 
 
 def formula_math(text: str) -> str:
@@ -32,7 +36,7 @@ def formula_math(text: str) -> str:
     Dollar signs lose their meaning, so that no name can start an equation.
     """
     return "".join(
-        _COUNT.sub(r"$_{\1}$", word) if _FORMULA.match(word) else word.replace("$", r"\$")
+        _COUNT.sub(r"$_{\1}$", _SINGLE.sub("", word)) if _FORMULA.match(word) else word.replace("$", r"\$")
         for word in _WORDS.split(text)
     )
 

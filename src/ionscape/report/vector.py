@@ -7,10 +7,18 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from ionscape.report.style import FAINT, INK, MUTED
+from ionscape.report.style import FAINT, INK, MUTED, PALETTE
 
-_THEME = {INK: "var(--ink)", MUTED: "var(--muted)", FAINT: "var(--rule)", "#ffffff": "var(--surface)"}
+_THEME = {
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
+    FAINT: "var(--rule)",
+    PALETTE[0]: "var(--series)",
+    "#ffffff": "var(--surface)",
+}
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
+#: Drawings wider than this (points) keep a least width on narrow screens, where they scroll.
+_WIDE = 400
 _WIDTH = re.compile(r'<svg[^>]*?\bwidth="([\d.]+)pt"')
 
 
@@ -27,7 +35,7 @@ def inline_svg(path: Path, description: str) -> Markup:
     text = path.read_text(encoding="utf-8")
     width = _WIDTH.search(text)
     text = text[text.index("<svg") :]
-    text = re.sub(r"<(metadata|style|defs)\b[^>]*>\s*<style.*?</defs>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.DOTALL)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r'\bd="[^"]*"', lambda match: _LONG_NUMBER.sub(_rounded, match[0]), text)
@@ -38,9 +46,10 @@ def inline_svg(path: Path, description: str) -> Markup:
     for colour, variable in _THEME.items():
         text = text.replace(colour, variable)
     view_box = re.search(r'viewBox="[\d. -]+"', text)
-    size = f"max-width: {1.45 * float(width[1]):.0f}px" if width else ""
+    points = float(width[1]) if width else 0.0
+    size = f"max-width: {1.45 * points:.0f}px" if width else ""
     opening = (
-        f'<svg class="drawing" role="img" aria-label="{escape(description)}" '
+        f'<svg class="drawing{" wide" if points > _WIDE else ""}" role="img" aria-label="{escape(description)}" '
         f'{view_box[0] if view_box else ""} style="{size}">'
     )
     return Markup(opening + text[text.index(">") + 1 :].strip())  # noqa: S704  our own drawing, text as outlines

@@ -81,7 +81,8 @@ def _doped(record: StudyRecord, level: str) -> Iterator[Statement]:
             "Decomposition energy at <i>x</i> = {}; {} the 100\u2009meV/atom under which metastable oxides "
             "are usually found. Products: {}."
         ).format(_span([significant(x) for x in contents]), side, products_html(targets[-1]))
-        claim = Markup("{} is metastable" if energies[0] > ALIKE else "{}").format(formula_html(route))
+        state = "metastable" if energies[-1] > ALIKE else "stable"
+        claim = Markup("{} is {}").format(formula_html(route), state)
         span = _span([decimals(energy, 1) for energy in energies])
         yield Statement(f"{span}\u2009meV/atom", claim, grounds, level, "stability")
 
@@ -102,9 +103,9 @@ def _favoured(record: StudyRecord, level: str) -> Iterator[Statement]:
     x = min(shared)
     (best, low), (second, high) = sorted(((r, points[x]) for r, points in grouped.items()), key=lambda e: e[1])[:2]
     decided = high - low >= ALIKE
-    claim = Markup("{} is favoured" if decided else "Neither route is favoured").format(formula_html(best))
-    grounds = Markup("Its decomposition energy at <i>x</i> = {} lies this far below that of {}.").format(
-        significant(x), formula_html(second)
+    claim = Markup("{} is favoured").format(formula_html(best)) if decided else Markup("Neither route is favoured")
+    grounds = Markup("At <i>x</i> = {} the decomposition energy of {} lies this far below that of {}.").format(
+        significant(x), formula_html(best), formula_html(second)
     )
     yield Statement(number(Quantity(high - low, "meV/atom")), claim, grounds, level, "stability")
 

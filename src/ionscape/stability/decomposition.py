@@ -15,7 +15,8 @@ from fractions import Fraction
 from pymatgen.core import Composition
 
 from ionscape.phases.competing import CompetingPhases
-from ionscape.stability.equilibrium import Equilibrium, NoMixtureError, equilibrium
+from ionscape.phases.table import unabbreviated
+from ionscape.stability.equilibrium import SOLVER_TOLERANCE, Equilibrium, NoMixtureError, equilibrium
 from ionscape.units import EnergyPerAtom, Number
 
 #: Coefficients of reactions are written as fractions if one with at most this denominator hits them.
@@ -31,7 +32,7 @@ class Decomposition:
     Attributes
     ----------
     formula
-        Reduced formula of the target.
+        Formula of the target, as the phase table writes it or reduced.
     energy
         Energy of the target, eV/atom.
     decomposition_energy
@@ -71,20 +72,21 @@ def decomposition_energy(
     MissingReferenceError
         If no mixture of the phases has the composition, or `energy` is not given and `target` is none of them.
     """
-    composition = Composition(target)
-    known = phases.energy_of(composition.reduced_formula) if energy is None else energy
+    composition = Composition(unabbreviated(target) if isinstance(target, str) else target)
+    formula = phases.label_of(composition.reduced_formula)
+    known = phases.energy_of(formula) if energy is None else energy
     mixture = _mixture(composition, phases)
     products = {phases.labels[i]: float(x) for i, x in zip(mixture.phases, mixture.shares, strict=True)}
     potentials = {
         phases.elements[i]: float(mu) for i, mu in zip(mixture.elements, mixture.potentials, strict=True)
     }
     return Decomposition(
-        formula=composition.reduced_formula,
+        formula=formula,
         energy=known,
-        decomposition_energy=known - mixture.energy,
+        decomposition_energy=_above(known, mixture.energy),
         products=products,
         potentials=potentials,
-        reaction=_reaction(composition, products),
+        reaction=f"{formula} → {_right_hand_side(composition, products)}",
     )
 
 
@@ -96,11 +98,20 @@ def _mixture(composition: Composition, phases: CompetingPhases) -> Equilibrium:
         raise NoMixtureError(error.columns, names) from None
 
 
-def _reaction(composition: Composition, products: Mapping[str, float]) -> str:
-    """Return ``A → n B + m C`` per formula unit of the target."""
+def _above(energy: float, hull: float) -> float:
+    """Return the height above the hull, exactly 0 where only rounding tells the two apart."""
+    height = energy - hull
+    return 0.0 if abs(height) < SOLVER_TOLERANCE else height
+
+
+def _right_hand_side(composition: Composition, products: Mapping[str, float]) -> str:
+    """Return ``n B + m C`` per formula unit of the target."""
     atoms = composition.reduced_composition.num_atoms
-    terms = [_term(atoms * x / Composition(label).num_atoms, label) for label, x in products.items()]
-    return f"{composition.reduced_formula} → {' + '.join(terms)}"
+    return " + ".join(_term(atoms * x / _atoms(label), label) for label, x in products.items())
+
+
+def _atoms(label: str) -> float:
+    return float(Composition(unabbreviated(label)).num_atoms)
 
 
 def _term(coefficient: float, label: str) -> str:

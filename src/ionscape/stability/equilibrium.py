@@ -94,6 +94,8 @@ def equilibrium(composition: Array, fractions: Array, energies: Array) -> Equili
     """
     usable = np.flatnonzero(fractions[:, composition <= 0].sum(axis=1) == 0)
     present = np.flatnonzero(composition > 0)
+    if not len(usable):
+        raise NoMixtureError([int(i) for i in present])
     matrix, costs, target = fractions[np.ix_(usable, present)].T, energies[usable], composition[present]
     solution = linprog(
         costs,
@@ -109,6 +111,7 @@ def equilibrium(composition: Array, fractions: Array, energies: Array) -> Equili
         raise _refusal(solution, matrix, present)
     chosen = np.flatnonzero(solution.x > SMALLEST_SHARE)
     shares = np.clip(np.linalg.lstsq(matrix[:, chosen], target)[0], 0.0, None)
+    shares /= shares.sum()
     return Equilibrium(
         energy=float(shares @ costs[chosen]),
         phases=tuple(int(i) for i in usable[chosen]),

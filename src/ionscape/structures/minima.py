@@ -12,6 +12,11 @@ from scipy import ndimage
 from ionscape.structures.density import DensityGrid
 from ionscape.units import Array, Length
 
+#: First step of a descent, shorter than the basins of the density are wide; Å.
+LONGEST_STEP = 0.06
+#: Steps of one length after which a descent goes on with shorter ones.
+LONGEST_WAY = 60
+
 
 class LogDensity:
     """Periodic cubic spline of log ρ, ρ in e/Å³, at Cartesian positions in Å.
@@ -27,8 +32,7 @@ class LogDensity:
     def __init__(self, grid: DensityGrid, vacuum: float) -> None:
         self._matrix = np.array(grid.structure.lattice.matrix)
         self._values = np.log(np.maximum(grid.values, vacuum))
-        self._occupied = grid.values > vacuum
-        self._spacing = grid.spacing
+        self._vacuum = np.log(vacuum)
         self._to_grid = np.linalg.inv(self._matrix) * np.array(grid.values.shape)
         self._coefficients = ndimage.spline_filter(self._values, order=3, mode="grid-wrap")
 
@@ -39,29 +43,35 @@ class LogDensity:
             ndimage.map_coordinates(self._coefficients, grid, order=3, mode="grid-wrap", prefilter=False)
         )
 
-    def minima(self) -> Array:
+    def minima(self, seeds: Array) -> Array:
         """Return the local minima (n, 3) of the density outside vacuum, Cartesian, Å.
 
-        Every grid point no higher than its 26 neighbours starts a descent; several may end in one minimum.
+        Descents start at the grid points no higher than their 26 neighbours and at the `seeds` (k, 3), which catch
+        basins too shallow for the grid; several may end in one minimum.
         """
         lowest = ndimage.minimum_filter(self._values, size=3, mode="wrap") == self._values
-        start = np.argwhere(lowest & self._occupied) / self._values.shape
-        return self.descend(start @ self._matrix)
+        start = np.argwhere(lowest & (self._values > self._vacuum)) / self._values.shape
+        found = self.descend(np.concatenate([start @ self._matrix, seeds]))
+        # the edge of vacuum is no minimum, whatever the spline does there
+        return found[self.at(found) > self._vacuum + 1.0]
 
     def descend(self, positions: Array) -> Array:
         """Return the local minima (n, 3) downhill from `positions`, by a pattern search to 0.001 Å."""
         compass = np.stack(np.meshgrid(*[[-1.0, 0.0, 1.0]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-        lengths = np.maximum(np.linalg.norm(compass, axis=1, keepdims=True), 1.0)
-        step = self._spacing
-        while step > 1e-3 and len(positions):
-            for _ in range(20):
-                around = positions[:, None, :] + step * (compass / lengths)[None, :, :]
+        compass /= np.maximum(np.linalg.norm(compass, axis=1, keepdims=True), 1.0)
+        home = len(compass) // 2
+        step = LONGEST_STEP
+        while step > 1e-3:
+            moving = np.arange(len(positions))
+            for _ in range(LONGEST_WAY):
+                around = positions[moving, None, :] + step * compass[None, :, :]
                 level = self.at(around)
-                level[:, len(compass) // 2] -= 1e-12
+                level[:, home] -= 1e-12
                 best = np.argmin(level, axis=1)
-                if np.all(best == len(compass) // 2):
+                positions[moving] = around[np.arange(len(moving)), best]
+                moving = moving[best != home]
+                if not len(moving):
                     break
-                positions = around[np.arange(len(positions)), best]
             step /= 2
         return positions
 

@@ -159,7 +159,7 @@ class EmptySites:
         charge: Charge,
         min_distance: Length = 0.0,
         like_distance: Length | None = None,
-        like_ratio: float = 0.85,
+        like_ratio: float = 0.88,
     ) -> EmptySites:
         """Return the sites at which an ion of formal `charge` can sit.
 
@@ -177,7 +177,8 @@ class EmptySites:
             Shortest distance to an ion of the same sign, Å; None: 1.5 for cations and 2.2 for anions, below
             the shortest non-bonding distances in oxides and nitrides (edges of octahedra, 2.3–2.5 Å).
         like_ratio
-            Smallest ratio of the distances to the nearest like ion and to the nearest counter-ion.
+            Smallest ratio of the distances to the nearest like ion and to the nearest counter-ion. The default
+            lies just above √3/2, the ratio in a tetrahedron of like ions inside an octahedron of counter-ions.
 
         Raises
         ------
@@ -304,12 +305,11 @@ def _density_grid(structure: Structure, density: DensityGrid | Chgcar) -> Densit
 
 def _candidates(primitive: Structure, field: LogDensity | None, settings: VoidSettings) -> Array:
     """Return the density minima, or else the Voronoi vertices, far enough from atoms: Cartesian, best first."""
+    positions, radii = voronoi_vertices(primitive)
+    rating = -radii
     if field is not None:
-        positions = field.minima()
+        positions = field.minima(positions)
         rating = field.at(positions)
-    else:
-        positions, radii = voronoi_vertices(primitive)
-        rating = -radii
     if not len(positions):
         return positions
     nearest = np.min(list(Surroundings(primitive).nearest(positions).values()), axis=0)

@@ -30,7 +30,7 @@ from ionscape.study.inputs import crystal_of
 from ionscape.study.lab import Laboratory
 from ionscape.study.progress import Progress
 
-State = Literal["done", "cached", "failed", "skipped"]
+State = Literal["pending", "done", "cached", "failed", "skipped"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class StageRecord:
     """What became of a stage: its state, its duration in s, and why it failed if it did."""
 
     state: State
-    seconds: float
+    seconds: float = 0.0
     reason: str = ""
 
 
@@ -59,6 +59,12 @@ class Run:
     lab: Laboratory
     progress: Progress
     findings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def deciding(self) -> Level:
+        """The level whose energies are reported: the dear one if the funnel ends there, else the cheap one."""
+        doping = self.study.doping
+        return self.dear if self.dear and doping and doping.keep_dear else self.cheap
 
     def rng(self, stage: str) -> np.random.Generator:
         """Return the random stream of `stage`: a child of the study's seed, the same whatever ran before."""
@@ -87,24 +93,29 @@ def begin(study_file: schema.StudyFile, lab: Laboratory, progress: Progress, sta
     crystals = [crystal_of(table, study_file.folder, f"{name}.structure") for name, table in named]
     cheap = Level.of(study.levels.cheap.name, study.levels.cheap.settings)
     dear = Level.of(study.levels.dear.name, study.levels.dear.settings) if study.levels.dear else None
-    check_study(study, crystals[0], cheap, stages)
-    return Run(study, crystals, cheap, dear, lab, progress)
+    run = Run(study, crystals, cheap, dear, lab, progress)
+    check_study(study, crystals[0], run.deciding, stages)
+    return run
 
 
-def run_stages(run: Run, names: Iterable[str]) -> dict[str, StageRecord]:
+def run_stages(
+    run: Run, names: Iterable[str], note: Callable[[dict[str, StageRecord]], object]
+) -> dict[str, StageRecord]:
     """Run the stages `names` in the order of the study and return what became of each.
 
-    A stage whose calculations fail is recorded as failed, those that need it as skipped; the others go on.
+    A stage whose calculations fail is recorded as failed, those that need it as skipped; the others go on. After
+    every change of state `note` is given the records of all stages.
     """
-    names = list(names)
-    run.progress.planned = {name: STAGES[name].sizes(run.study, run.crystals) for name in names}
-    records: dict[str, StageRecord] = {}
-    for name in names:
+    records = dict.fromkeys(names, StageRecord("pending"))
+    run.progress.planned = {name: STAGES[name].sizes(run.study, run.crystals) for name in records}
+    for name in records:
+        note(records)
         broken = [need for need in STAGES[name].needs if need not in run.findings]
         if broken:
-            records[name] = StageRecord("skipped", 0.0, f"needs {', '.join(broken)}")
+            records[name] = StageRecord("skipped", reason=f"needs {', '.join(broken)}")
             continue
         records[name] = _run_stage(run, name)
+    note(records)
     return records
 
 
@@ -146,7 +157,7 @@ def stages_of(study: schema.Study, wanted: Iterable[str] = ()) -> list[str]:
 
 
 def _host(run: Run) -> list[RelaxedCrystal]:
-    return relax_crystals(run.crystals, run.cheap, run.study.relaxation, run.lab)
+    return relax_crystals(run.crystals, run.deciding, run.study.relaxation, run.lab)
 
 
 def _voids(run: Run) -> EmptySites:
@@ -169,13 +180,12 @@ def _doping(run: Run) -> list[DopedCell]:
 
 def _stability(run: Run) -> Any:
     host, *_ = run.findings["host"]
-    level = run.dear if run.dear and run.study.doping and run.study.doping.keep_dear else run.cheap
     targets = [StabilityTarget(host.name, host.structure.composition, host.energy_per_atom)]
     targets += [
         StabilityTarget(f"{cell.route}, {cell.count}", cell.structure.composition, cell.energy_per_atom)
         for cell in run.findings.get("doping", [])
     ]
-    return judge_stability(targets, run.study.stability, level, run.study.relaxation, run.lab)
+    return judge_stability(targets, run.study.stability, run.deciding, run.study.relaxation, run.lab)
 
 
 def _crystal_sizes(study: schema.Study, crystals: list[Crystal]) -> list[int]:

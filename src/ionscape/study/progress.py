@@ -41,7 +41,6 @@ class Progress:
     _started: float = field(default_factory=time.monotonic)
     _clock_start: float | None = None
     _last_line: float = 0.0
-    _resumed_work: float = 0.0
 
     def enter(self, stage: str) -> None:
         """Begin `stage`; what was planned for it is from now on counted as it is asked for."""

@@ -43,7 +43,10 @@ def record_of(run: Run, study_file: StudyFile, folder: Path) -> dict[str, Any]:
             "input_sha256": study_file.sha256,
         },
         "code": {"ionscape": __version__},
-        "levels": {name: level.identity() for name, level in (("cheap", run.cheap), ("dear", run.dear)) if level},
+        "levels": {
+            "cheap": run.cheap.identity(),
+            **({"dear": run.deciding.identity()} if run.deciding != run.cheap else {}),
+        },
         "relaxation": study.relaxation.model_dump(),
         "stages": stages,
         "comparison": [to_json(row) for row in compare(study.reference, stages)],

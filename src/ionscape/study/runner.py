@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -75,11 +76,9 @@ def run_study(path: Path, options: RunOptions, progress: Progress) -> StudyRun:
     engine = LocalWorkers(study_file.content.engine) if options.engine == "local" else InProcess()
     lab = Laboratory(store, engine, progress)
     run = begin(study_file, lab, progress, names)
-    _note(folder, store, {name: {"state": "pending"} for name in names})
     try:
-        records = run_stages(run, names)
+        records = run_stages(run, names, functools.partial(_note, folder, store))
         write_record(run, study_file, folder)
-        _note(folder, store, {name: vars(record) for name, record in records.items()})
     finally:
         lab.close()
     return StudyRun(folder, records)
@@ -88,7 +87,7 @@ def run_study(path: Path, options: RunOptions, progress: Progress) -> StudyRun:
 def _with_options(study_file: StudyFile, options: RunOptions) -> StudyFile:
     content = study_file.content
     if options.level:
-        cheap = content.levels.cheap.model_copy(update={"name": options.level})
+        cheap = content.levels.cheap.model_copy(update={"name": options.level, "settings": {}})
         levels = content.levels.model_copy(update={"cheap": cheap})
         content = content.model_copy(update={"levels": levels})
     if options.seed is not None:
@@ -119,8 +118,9 @@ def _make_importable(folder: Path) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH", "")]))
 
 
-def _note(folder: Path, store: Store, stages: dict[str, Any]) -> None:
+def _note(folder: Path, store: Store, records: dict[str, StageRecord]) -> None:
     """Write ``run.json``, from which `study_status` knows what is to come and what was done."""
+    stages = {name: vars(record) for name, record in records.items()}
     write_json(folder / RUN_FILE, {"store": os.path.relpath(store.root, folder), "stages": stages})
 
 

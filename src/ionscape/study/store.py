@@ -125,6 +125,7 @@ class Store:
         working, final = self.working_folder(key), self.folder(key)
         for name, content in files.items():
             (working / name).write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False))
+        (working / MANIFEST).unlink(missing_ok=True)  # of a publication that was interrupted
         hashes = {path.name: _sha256(path.read_bytes()) for path in sorted(working.iterdir())}
         (working / MANIFEST).write_text(json.dumps(hashes, indent=1, sort_keys=True))
         for path in (*working.iterdir(), working):

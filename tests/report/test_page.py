@@ -1,0 +1,217 @@
+"""The page: valid, self-contained, safe against what names contain, honest about what is missing."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from ionscape.errors import InputError
+from ionscape.report.page import build_page, cell_rows, doi_link
+from ionscape.report.reading import Quantity, read_study
+from ionscape.report.typography import formula_html, number, significant
+from ionscape.report.verdict import verdict
+
+VOID = {"meta", "link", "br", "hr", "img", "input", "col"}
+HOSTILE = '<script>alert("x")</script>'
+
+
+class Reader(HTMLParser):
+    """Collects elements, and checks that every opened one is closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", "".join(self.words))
+
+    def values(self, *names: str) -> list[str]:
+        return [value or "" for _, attrs in self.tags for name, value in attrs.items() if name in names]
+
+
+def write_study(folder, data):
+    """Write a study folder without structure files, so that pages are quick."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(data), encoding="utf-8")
+    return folder
+
+
+def page_of(folder) -> Reader:
+    return Reader(build_page(folder).read_text(encoding="utf-8"))
+
+
+def test_page_is_one_valid_file_that_loads_nothing(whole_study):
+    path = whole_study / "report" / "index.html"
+    page = Reader(path.read_text(encoding="utf-8"))
+    assert page.open == []
+    assert not {tag for tag, _ in page.tags} & {"script", "link", "img", "iframe", "object", "embed"}
+    for address in page.values("src", "href", "xlink:href", "srcset", "data", "action"):
+        assert address.startswith(("#", "../", "https://doi.org/"))
+    assert not re.search(r"@import|url\((?!#)", path.read_text(encoding="utf-8"))
+
+
+def test_every_address_inside_the_study_leads_somewhere(whole_study):
+    page = Reader((whole_study / "report" / "index.html").read_text(encoding="utf-8"))
+    identifiers = page.values("id")
+    assert len(identifiers) == len(set(identifiers))
+    for address in page.values("href"):
+        if address.startswith("#"):
+            assert address[1:] in identifiers
+        elif address.startswith("../"):
+            assert (whole_study / "report" / address).resolve().is_file()
+
+
+def test_page_tells_the_numbers_with_level_and_units(whole_study):
+    text = Reader((whole_study / "report" / "index.html").read_text(encoding="utf-8")).text
+    for expected in ("Li6Zr2O7 is stable", "7.2–34.0 meV/atom", "N on O is favoured", "24.3 meV/atom", "+1.5 %"):
+        assert expected in text
+    assert "CHGNet 0.3.0 · evidence" in text
+    assert "1 of 23 relaxations did not converge" in text
+    assert "c0ffee" in text
+
+
+def test_formulas_have_subscripts():
+    assert formula_html("Li6.125Zr2O7") == "Li<sub>6.125</sub>Zr<sub>2</sub>O<sub>7</sub>"
+    assert formula_html("Zr3(PO4)4 and N1 in Fig. 2a") == (
+        "Zr<sub>3</sub>(PO<sub>4</sub>)<sub>4</sub> and N in Fig. 2a"
+    )
+
+
+def spoiled(node):
+    """Return results in which every text carries a script, except paths and units."""
+    if isinstance(node, dict):
+        kept = {"unit", "structure_file"}
+        return {key: value if key in kept else spoiled(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [spoiled(value) for value in node]
+    return f"{node}{HOSTILE}" if isinstance(node, str) else node
+
+
+def test_texts_that_look_like_markup_stay_text(results, tmp_path):
+    page = page_of(write_study(tmp_path, spoiled(results)))
+    assert page.open == []
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert HOSTILE in page.text
+    assert not [value for value in page.values("href") if "<" in value or value.startswith("javascript")]
+
+
+@pytest.mark.parametrize("stage", ["host", "voids", "doping", "stability"])
+def test_missing_stages_are_named_and_the_rest_is_shown(results, tmp_path, stage):
+    del results["stages"][stage]
+    folder = write_study(tmp_path, results)
+    page = page_of(folder)
+    assert "Pending:" in page.text
+    assert stage not in page.values("id")
+    assert len({"host", "voids", "doping", "stability"} & set(page.values("id"))) == 3
+
+
+def test_empty_study_gives_a_page_without_numbers(tmp_path):
+    page = page_of(write_study(tmp_path, {"format": 1, "stages": {}}))
+    assert "No stage has given a number" in page.text
+    assert verdict(read_study(tmp_path)) == []
+
+
+def test_page_comes_out_the_same_twice_and_follows_the_data(results, tmp_path):
+    one = build_page(write_study(tmp_path / "a", results)).read_bytes()
+    two = build_page(write_study(tmp_path / "b", results)).read_bytes()
+    results["stages"]["stability"]["targets"][1]["e_d"]["value"] = 0.0121
+    three = build_page(write_study(tmp_path / "c", results)).read_bytes()
+    assert one == two
+    assert one != three
+    assert b"12.1" in three
+
+
+def test_verdict_says_metastable_and_undecided_when_the_numbers_do(results, tmp_path):
+    targets = results["stages"]["stability"]["targets"]
+    targets[0] |= {"e_d": {"value": 0.018, "unit": "eV/atom"}, "products": {"Li2O": 0.4, "ZrO2": 0.6}}
+    targets[4]["e_d"]["value"] = targets[1]["e_d"]["value"] + 2e-4
+    claims = [str(s.claim) for s in verdict(read_study(write_study(tmp_path, results)))]
+    assert any("lies above the hull" in claim for claim in claims)
+    assert "Neither route is favoured" in claims
+
+
+def test_structure_files_outside_the_study_are_not_linked_or_read(results, tmp_path):
+    results["stages"]["host"]["host"]["structure_file"] = "../secret.cif"
+    (tmp_path / "secret.cif").write_text("not a CIF")
+    page = page_of(write_study(tmp_path / "study", results))
+    assert not [value for value in page.values("href") if "secret" in value]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, "no such file"),
+        ("{", "cannot be read"),
+        ("[]", "format 'list'"),
+        ('{"format": 99}', "format 99"),
+        (
+            '{"format": 1, "stages": {"voids": {"method": "density"}}}',
+            "'voids' cannot be understood .missing 'sites'",
+        ),
+        (
+            '{"format": 1, "stages": {"stability": {"targets": [{"formula": "X"}]}}}',
+            "'stability' cannot be understood",
+        ),
+        ('{"format": 1, "stages": {"host": 3}}', "'host' cannot be understood"),
+    ],
+)
+def test_results_that_cannot_be_used_are_refused(tmp_path, text, expected):
+    if text is not None:
+        (tmp_path / "results.json").write_text(text)
+    with pytest.raises(InputError, match=expected):
+        build_page(tmp_path)
+
+
+def test_numbers_are_written_with_units_and_sensible_digits():
+    assert number(Quantity(0.0153, "eV/atom"), "meV/atom") == "15.3\u2009meV/atom"
+    assert number(Quantity(-0.00004, "eV/atom"), "meV/atom") == "0.0\u2009meV/atom"
+    assert number(Quantity(10.44512, "Å")) == "10.445\u2009Å"
+    assert number(Quantity(-5.25, "eV")) == "−5.250\u2009eV"
+    assert significant(0.125) == "0.125"
+    assert significant(2) == "2"
+    with pytest.raises(ValueError, match="cannot be shown"):
+        number(Quantity(1.0, "Å"), "eV")
+
+
+def test_cell_deviations_are_relative_to_the_measured_cell(whole_study):
+    host = read_study(whole_study).crystals[0]
+    deviations = {row[0]: row[3] for row in cell_rows(host)}
+    assert deviations["a"] == "+1.12\u2009%"
+    assert deviations["β"] == ""
+
+
+def test_a_doi_cannot_leave_its_address():
+    link = doi_link('10.1/x"><script>')
+    assert "<script>" not in link
+    assert json.dumps(str(link)).count("https://doi.org/10.1/x%22%3E%3Cscript%3E") == 1
+
+
+def test_targets_are_read_flat_and_nested(results, tmp_path):
+    flat = read_study(write_study(tmp_path / "flat", results)).targets
+    for target in results["stages"]["stability"]["targets"]:
+        inner = {key: target.pop(key) for key in ("formula", "products", "reaction")}
+        target["decomposition"] = inner | {"decomposition_energy": target.pop("e_d")}
+    assert read_study(write_study(tmp_path / "nested", results)).targets == flat
+    assert [target.route for target in flat] == ["", "N on O", "N on O", "N on O", "N interstitial"]
