@@ -35,7 +35,7 @@ soak: install           ## a study killed at random moments, again and again (ab
 	$(BIN)/python benchmarks/kill_and_resume.py
 
 phases: install         ## energies of all packaged phases at the embedded level (hours)
-	$(BIN)/python tools/phase_energies.py
+	$(BIN)/python tools/relax_phases.py all --out src/ionscape/phases/data/energies/chgnet-0.3.0.json
 
 docs: install           ## reference of the study file and the command line, from the code
 	$(BIN)/python tools/reference.py

@@ -52,6 +52,4 @@ def sheared(structure: Structure, supercell: tuple[int, int, int], rattle: float
     cell = structure.make_supercell(supercell, in_place=False)
     noise = np.random.default_rng(7).normal(0.0, rattle, (len(cell), 3))
     lattice = cell.lattice.matrix @ SHEAR
-    return Structure(
-        lattice, [s.specie for s in cell], cell.frac_coords + noise @ np.linalg.inv(lattice)
-    )
+    return Structure(lattice, [s.specie for s in cell], cell.frac_coords + noise @ np.linalg.inv(lattice))

@@ -130,7 +130,9 @@ def results_in(tree: ast.Module) -> Iterator[ast.ClassDef]:
     """Yield the public classes decorated with ``@dataclass(frozen=True)``."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-            calls = [d for d in node.decorator_list if isinstance(d, ast.Call) and "dataclass" in ast.unparse(d.func)]
+            calls = [
+                d for d in node.decorator_list if isinstance(d, ast.Call) and "dataclass" in ast.unparse(d.func)
+            ]
             if any("frozen=True" in ast.unparse(call) for call in calls):
                 yield node
 
@@ -172,7 +174,9 @@ def test_the_library_does_not_print(path: Path) -> None:
     assert room_of(path) == "cli" or not {"print", "sys.stdout.write"} & set(calls)
 
 
-@pytest.mark.parametrize("statement", ["import ionscape", "import ionscape.cli", "from ionscape.cli.main import parser"])
+@pytest.mark.parametrize(
+    "statement", ["import ionscape", "import ionscape.cli", "from ionscape.cli.main import parser"]
+)
 def test_starting_is_light(statement: str) -> None:
     script = f"import sys; {statement}; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

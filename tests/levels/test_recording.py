@@ -146,7 +146,9 @@ def test_bit_flipped_anywhere(finished: Uninterrupted, position: float, bit: int
 
 @settings(deadline=None, max_examples=5)
 @given(garbage=st.binary(max_size=4000), behind=st.booleans())
-def test_garbage_instead_of_a_trajectory_or_behind_it(finished: Uninterrupted, garbage: bytes, behind: bool) -> None:
+def test_garbage_instead_of_a_trajectory_or_behind_it(
+    finished: Uninterrupted, garbage: bytes, behind: bool
+) -> None:
     with tempfile.TemporaryDirectory() as name:
         content = (finished.folder / TRAJECTORY).read_bytes() if behind else b""
         (Path(name) / TRAJECTORY).write_bytes(content + garbage)

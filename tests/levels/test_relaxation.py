@@ -112,7 +112,9 @@ class Nonsense(EMT):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("move", ["cell", "positions+cell"])
 @pytest.mark.parametrize("pressure", [0.05, -0.05])
-def test_exploding_or_collapsing_volume_stops(copper: Structure, tmp_path: Path, move, optimizer, pressure) -> None:
+def test_exploding_or_collapsing_volume_stops(
+    copper: Structure, tmp_path: Path, move, optimizer, pressure
+) -> None:
     with pytest.raises(CalculationError, match="the volume changed by a factor"):
         relax_structure(copper, Pressure(pressure), settings(move=move, optimizer=optimizer), tmp_path)
 

@@ -16,7 +16,15 @@ import psutil
 import pytest
 
 from ionscape.levels.calculation import Relaxation
-from ionscape.study.engine import MARK, Ended, EngineSettings, InProcess, LocalWorkers, available_cores, end_orphans
+from ionscape.study.engine import (
+    MARK,
+    Ended,
+    EngineSettings,
+    InProcess,
+    LocalWorkers,
+    available_cores,
+    end_orphans,
+)
 from ionscape.study.lab import Laboratory
 from ionscape.study.progress import Progress
 from ionscape.study.store import Store
@@ -177,7 +185,9 @@ def test_number_given_to_a_younger_process_is_not_the_run(tmp_path: Path, starte
     """The number of a killed run may be given to a new process: its workers are orphans all the same."""
     pipe = tmp_path / "start"
     os.mkfifo(pipe)
-    late = "import os, sys; os.environ['{m}'] = '{s}|' + open(sys.argv[1]).read(); ".format(m=MARK, s=tmp_path / "s")
+    late = "import os, sys; os.environ['{m}'] = '{s}|' + open(sys.argv[1]).read(); ".format(
+        m=MARK, s=tmp_path / "s"
+    )
     late += f"os.execve(sys.executable, [sys.executable, '-c', {SLEEPER!r}], dict(os.environ))"
     old = subprocess.Popen([sys.executable, "-c", late, str(pipe)], stdout=subprocess.PIPE, text=True)
     started.append(old)

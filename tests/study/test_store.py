@@ -35,7 +35,9 @@ def published(store: Store) -> Path:
     working.mkdir()
     (working / "trajectory.bin").write_bytes(bytes(range(64)))
     with store.lock(KEY):
-        store.publish(KEY, {"input.json": REQUEST, "result.json": {"energy_eV": -1.25}, "provenance.json": {"a": 1}})
+        store.publish(
+            KEY, {"input.json": REQUEST, "result.json": {"energy_eV": -1.25}, "provenance.json": {"a": 1}}
+        )
     return store.folder(KEY)
 
 
@@ -50,7 +52,9 @@ def test_key_does_not_depend_on_order(content: dict, seed: int) -> None:
 
 
 @settings(deadline=None, max_examples=50)
-@given(number=st.floats(allow_nan=False, allow_infinity=False), other=st.floats(allow_nan=False, allow_infinity=False))
+@given(
+    number=st.floats(allow_nan=False, allow_infinity=False), other=st.floats(allow_nan=False, allow_infinity=False)
+)
 def test_key_tells_apart_the_smallest_difference(number: float, other: float) -> None:
     same = repr(number) == repr(other)
     assert (request_key({"x": number}) == request_key({"x": other})) == same
@@ -107,7 +111,9 @@ def test_nothing_is_seen_before_it_is_whole(tmp_path: Path, monkeypatch: pytest.
     assert KEY in store
 
 
-def test_interruption_while_publishing_leaves_it_unfinished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interruption_while_publishing_leaves_it_unfinished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = Store(tmp_path)
 
     def no_space(self: Path, target: Path) -> None:
@@ -178,7 +184,9 @@ def test_added_file_and_misplaced_folder_are_found(tmp_path: Path) -> None:
     assert "not the request" in (store.damage(other) or "")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": null}', '{"format": 2}', '{"format": "1"}', "\0"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"format": null}', '{"format": 2}', '{"format": "1"}', "\0"]
+)
 def test_store_of_another_format_is_refused(tmp_path: Path, text: str) -> None:
     Store(tmp_path)
     (tmp_path / "store.json").write_text(text)
@@ -232,7 +240,9 @@ def test_store_whose_making_was_interrupted_is_made(tmp_path: Path, made: tuple[
 
 
 def test_many_processes_may_make_the_same_store(tmp_path: Path) -> None:
-    script = f"from pathlib import Path; from ionscape.study.store import Store; Store(Path({str(tmp_path / 's')!r}))"
+    script = (
+        f"from pathlib import Path; from ionscape.study.store import Store; Store(Path({str(tmp_path / 's')!r}))"
+    )
     processes = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(4)]
     assert [process.wait(60) for process in processes] == [0] * 4
 
@@ -249,7 +259,9 @@ with Store(Path(sys.argv[1])).lock(sys.argv[2]):
 
 def test_lock_is_held_by_one_and_freed_by_kill(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path), KEY], stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path), KEY], stdout=subprocess.PIPE, text=True
+    )
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
     acquired = threading.Event()

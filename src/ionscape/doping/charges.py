@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from pymatgen.analysis.bond_valence import BVAnalyzer
 from pymatgen.core import Element, Structure
 
 from ionscape.doping.ewald import NEUTRALITY
 from ionscape.doping.settings import DopingRoute
 from ionscape.errors import InputError
+from ionscape.structures.charges import formal_charges
 
 
 def host_charges(host: Structure, given: Mapping[str, float]) -> dict[str, float]:
     """Return the formal charge of every element of the host, e.
 
-    In order: the charges `given`; oxidation states from bond valences (O'Keeffe & Brese,
-    doi:10.1021/ja00009a002, as pymatgen's ``BVAnalyzer``); the most frequent oxidation states that make the
-    composition neutral.
+    In order: the charges `given`; those of `ionscape.structures.charges.formal_charges`.
 
     Parameters
     ----------
@@ -44,7 +42,15 @@ def host_charges(host: Structure, given: Mapping[str, float]) -> dict[str, float
     counts = {element.symbol: number for element, number in host.composition.element_composition.items()}
     charges = {element: given[element] for element in counts if element in given}
     if len(charges) < len(counts):
-        charges = _guess(host, counts) | charges
+        charges = formal_charges(host) | charges
+    unknown = [element for element in counts if element not in charges]
+    if unknown:
+        raise InputError(
+            f"no formal charges could be guessed for {host.composition.reduced_formula}",
+            where="doping charges",
+            expected="a composition that common oxidation states make neutral",
+            remedy=f"Give them: charges = {{ {', '.join(f'{element} = …' for element in counts)} }}.",
+        )
     net = sum(counts[element] * charges[element] for element in counts)
     if abs(net) > NEUTRALITY:
         listed = ", ".join(f"{element} {charge:+g}" for element, charge in charges.items())
@@ -55,26 +61,6 @@ def host_charges(host: Structure, given: Mapping[str, float]) -> dict[str, float
             remedy="Correct `charges`, e.g. { Li = 1, Zr = 4, O = -2 }.",
         )
     return charges
-
-
-def _guess(host: Structure, counts: Mapping[str, float]) -> dict[str, float]:
-    plain = host.copy()
-    plain.remove_oxidation_states()
-    plain = plain.get_primitive_structure()
-    try:
-        valences = np.array(BVAnalyzer().get_valences(plain), dtype=float)
-    except ValueError:
-        guesses = plain.composition.oxi_state_guesses()
-        if not guesses:
-            raise InputError(
-                f"no formal charges could be guessed for {host.composition.reduced_formula}",
-                where="doping charges",
-                expected="a composition that common oxidation states make neutral",
-                remedy=f"Give them: charges = {{ {', '.join(f'{element} = …' for element in counts)} }}.",
-            ) from None
-        return {element: float(charge) for element, charge in guesses[0].items()}
-    symbols = np.array([site.specie.symbol for site in plain])
-    return {element: float(valences[symbols == element].mean()) for element in counts}
 
 
 def route_charges(route: DopingRoute, host: Mapping[str, float], given: Mapping[str, float]) -> dict[str, float]:

@@ -38,6 +38,7 @@ class Progress:
     _finished_steps: list[int] = field(default_factory=list)
     _finished_count: int = 0
     _running: dict[str, int] = field(default_factory=dict)
+    _running_work: dict[str, float] = field(default_factory=dict)
     _started: float = field(default_factory=time.monotonic)
     _clock_start: float | None = None
     _last_line: float = 0.0
@@ -57,11 +58,15 @@ class Progress:
 
     def look(self, working: Path) -> None:
         """Read how far the running calculations are from their logs under the folder `working`."""
-        self._show(running_work=self._running_work(working))
+        self._running_work = {
+            key: float(atoms * steps_so_far(working / key)) for key, atoms in self._running.items()
+        }
+        self._show()
 
     def finish(self, key: str, steps: int) -> None:
         """Count the calculation `key` as finished after `steps` steps."""
         atoms = self._running.pop(key, 0)
+        self._running_work.pop(key, None)
         self._finished_work += atoms * max(steps, 1)
         self._finished_steps.append(steps)
         self._finished_count += 1
@@ -78,9 +83,6 @@ class Progress:
         samples = [EXPECTED_STEPS] * 3 + [float(steps) for steps in self._finished_steps if steps > 0]
         return sum(samples) / len(samples)
 
-    def _running_work(self, working: Path) -> dict[str, float]:
-        return {key: atoms * steps_so_far(working / key) for key, atoms in self._running.items()}
-
     def seconds_left(self, running_work: Mapping[str, float]) -> float | None:
         """Return the expected time to the end of all that is planned, in s; None before anything is known."""
         done = self._finished_work + sum(running_work.values())
@@ -95,7 +97,7 @@ class Progress:
         later = sum(atoms * expected for sizes in self.planned.values() for atoms in sizes)
         return elapsed * (running + later) / done
 
-    def _show(self, *, force: bool = False, running_work: Mapping[str, float] | None = None) -> None:
+    def _show(self, *, force: bool = False) -> None:
         if self.stream is None:
             return
         now = time.monotonic()
@@ -103,7 +105,7 @@ class Progress:
         if not terminal and not force and now - self._last_line < QUIET_SECONDS:
             return
         self._last_line = now
-        left = self.seconds_left(running_work or {})
+        left = self.seconds_left(self._running_work)
         count = self._finished_count + len(self._running) + sum(map(len, self.planned.values()))
         text = (
             f"[{clock(now - self._started)}] {self.stage}: {self._finished_count} of {count} calculations"
