@@ -32,7 +32,7 @@ from record import record
 from ionscape.levels.calculation import RelaxationSettings
 from ionscape.levels.chgnet import FrozenCHGNet
 from ionscape.levels.relaxation import relax_structure
-from ionscape.phases.table import phase
+from ionscape.phases.table import polymorphs
 from ionscape.structures.exchange import to_atoms
 
 MODEL = "0.3.0"
@@ -68,7 +68,7 @@ def main() -> None:
 
 def primitive_cell() -> Structure:
     """Return the primitive cell of Li6Zr2O7, 30 atoms, every atom moved by `RATTLE` at random."""
-    cell = phase("Li6Zr2O7").structure().get_primitive_structure()
+    cell = polymorphs("Li6Zr2O7")[0].structure().get_primitive_structure()
     moves = np.random.default_rng(11).normal(size=(len(cell), 3))
     moves *= RATTLE / np.linalg.norm(moves, axis=1)[:, None]
     return Structure(cell.lattice, cell.species, cell.cart_coords + moves, coords_are_cartesian=True)

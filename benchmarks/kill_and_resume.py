@@ -123,7 +123,7 @@ def run_killed(options: argparse.Namespace, out: Path, ledger: Ledger, mean: flo
     The moments are drawn uniformly between 0 and 2 `mean` seconds after a start or after the last kill, so that
     some fall into the start of the workers, some into calculations, some into their publication.
     """
-    rng, store = random.Random(options.seed), out / "store"
+    rng, store = random.Random(options.seed), out / "store"  # noqa: S311  moments, not secrets
     while True:
         ledger.starts += 1
         with start(options, out) as driver:
@@ -134,7 +134,14 @@ def run_killed(options: argparse.Namespace, out: Path, ledger: Ledger, mean: flo
         time.sleep(rng.uniform(0, 2))  # orphans go on for a while
 
 
-def live(driver, options, ledger: Ledger, rng: random.Random, mean: float, store: Path) -> int | None:
+def live(
+    driver: subprocess.Popen[bytes],
+    options: argparse.Namespace,
+    ledger: Ledger,
+    rng: random.Random,
+    mean: float,
+    store: Path,
+) -> int | None:
     """Let the driver live until it is killed (None) or ends by itself (its exit code)."""
     while ledger.driver_kills + ledger.worker_kills < options.kills:
         moment = time.monotonic() + rng.uniform(0, 2 * mean)

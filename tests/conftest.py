@@ -7,9 +7,9 @@ import os
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-import numpy as np
-import pytest
-from pymatgen.core import Lattice, Structure
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+from pymatgen.core import Lattice, Structure  # noqa: E402
 
 #: Li6Zr2O7, C2/c, conventional cell: lengths in Å, angle in degrees, fractional coordinates of the orbits.
 LI6ZR2O7_CELL = (10.56179, 6.07647, 10.26046, 90.0, 100.08446, 90.0)

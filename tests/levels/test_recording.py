@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def counted(base: type, *, killed_after: int | None = None):
     class Counted(base):
         evaluations = 0
 
-        def calculate(self, *arguments, **options) -> None:
+        def calculate(self, *arguments: Any, **options: Any) -> None:
             if self.evaluations == killed_after:
                 raise Killed
             super().calculate(*arguments, **options)

@@ -34,7 +34,7 @@ def test_every_entry_point_loads_as_a_provider() -> None:
 def test_missing_optional_level_says_what_to_install(
     name: str, distribution: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(optional.importlib.util, "find_spec", lambda module: None)
+    monkeypatch.setattr(optional.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(InputError, match=f"pip install {distribution}`"):
         Level.of(name)
 

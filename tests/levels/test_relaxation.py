@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ OPTIMIZERS = ["LBFGS", "FIRE"]
 MOVES = ["positions", "cell", "positions+cell"]
 
 
-def settings(**changes) -> RelaxationSettings:
+def settings(**changes: Any) -> RelaxationSettings:
     return RelaxationSettings(**{"fmax_eV_per_A": 0.02, "smax_eV_per_A3": 0.001, **changes})
 
 
@@ -104,7 +105,7 @@ class Nonsense(EMT):
         super().__init__()
         self._name = name
 
-    def calculate(self, *arguments, **options) -> None:
+    def calculate(self, *arguments: Any, **options: Any) -> None:
         super().calculate(*arguments, **options)
         self.results[self._name] = self.results[self._name] * np.nan
 

@@ -69,6 +69,7 @@ class Assassin(Progress):
     victim: int = 0
 
     def look(self, working: Path) -> None:
+        del working
         if not self.victim and self.diary.exists():
             self.victim = int(self.diary.read_text().split()[0])
             os.kill(self.victim, signal.SIGKILL)

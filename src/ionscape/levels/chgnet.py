@@ -59,7 +59,7 @@ class FrozenCHGNet(Calculator):
         model = self._model
         graph = self._graph()
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad", category=UserWarning)
+            warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad")
             batch = BatchedGraph.from_graphs(
                 [graph],
                 bond_basis_expansion=model.bond_basis_expansion,
