@@ -45,6 +45,7 @@ Density = Annotated[float, Unit("e/Å³")]
 Number = Annotated[float, Unit("1")]
 Seconds = Annotated[float, Unit("s")]
 
+InteractionArray = Annotated[Array, Unit("eV/e²")]
 EnergyArray = Annotated[Array, Unit("eV")]
 EnergyPerAtomArray = Annotated[Array, Unit("eV/atom")]
 LengthArray = Annotated[Array, Unit("Å")]

@@ -13,7 +13,7 @@ from ionscape.doping.configurations import Layout, random_configurations
 from ionscape.doping.ewald import changed_energies
 from ionscape.doping.sites import Indices, Mask
 from ionscape.doping.symmetry import canonical_row
-from ionscape.units import Array, ChargeArray
+from ionscape.units import Array, ChargeArray, InteractionArray
 
 #: Last temperature over the first.
 COOLING = 1e-3
@@ -37,7 +37,7 @@ class Landscape:
         Symmetry of the sites, (n_ops, n).
     """
 
-    matrix: Array
+    matrix: InteractionArray
     charges: ChargeArray
     arrangement: Layout
     permutations: Indices

@@ -15,7 +15,7 @@ from ionscape.doping.settings import DopingRoute
 from ionscape.errors import InputError
 from ionscape.results import frozen
 from ionscape.structures.supercells import images_within, supercell_positions
-from ionscape.units import ChargeArray, FractionalArray, LengthArray
+from ionscape.units import Charge, ChargeArray, FractionalArray, LengthArray
 
 Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -73,7 +73,7 @@ class Placement:
     species: str
     pool: str
     count: int
-    change: float
+    change: Charge
 
 
 def site_lattice(

@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from ionscape.errors import InputError
-from ionscape.units import Array
+from ionscape.units import Array, FractionalArray
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -37,7 +37,7 @@ class SpaceGroup:
     """
 
     rotations: NDArray[np.int64]
-    translations: Array
+    translations: FractionalArray
     symbol: str
 
     def images(self, fractional: Array) -> Array:

@@ -125,6 +125,7 @@ class LocalWorkers:
         import parsl
         from parsl.config import Config
         from parsl.executors import HighThroughputExecutor
+        from parsl.jobs.error_handlers import windowed_error_handler
         from parsl.providers import LocalProvider
 
         end_orphans(store_root)
@@ -140,6 +141,7 @@ class LocalWorkers:
             max_workers_per_node=self.workers,
             heartbeat_period=HEARTBEAT,
             heartbeat_threshold=HEARTBEATS_MISSED * HEARTBEAT,
+            block_error_handler=windowed_error_handler,  # gives up at the third pool lost in a row
             encrypted=True,
             provider=LocalProvider(
                 init_blocks=1, min_blocks=1, max_blocks=1, worker_init=f"export {path} {threads}"

@@ -29,6 +29,7 @@ from ionscape.study.crystals import Crystal, RelaxedCrystal, relax_crystals
 from ionscape.study.inputs import crystal_of
 from ionscape.study.lab import Laboratory
 from ionscape.study.progress import Progress
+from ionscape.units import Seconds
 
 State = Literal["pending", "done", "cached", "failed", "skipped"]
 
@@ -38,7 +39,7 @@ class StageRecord:
     """What became of a stage: its state, its duration in s, and why it failed if it did."""
 
     state: State
-    seconds: float = 0.0
+    seconds: Seconds = 0.0
     reason: str = ""
 
 
