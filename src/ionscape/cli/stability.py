@@ -25,6 +25,7 @@ def add_commands(commands: Any) -> None:
     )
     hull.add_argument("--phases", choices=("packaged",), default="packaged", help="source of competing phases")
     hull.add_argument("--relax-missing", action="store_true", help="relax phases without energies at the level")
+    hull.add_argument("--exclude", action="append", default=[], metavar="FORMULA", help="phase that takes no part")
     with_lab(hull)
     with_relaxation(hull)
 
@@ -40,7 +41,9 @@ def _hull(options: argparse.Namespace) -> Answer:
     from ionscape.stability.stage import judge_stability
 
     level, relaxation = level_of(options), relaxation_of(options)
-    settings = StabilitySettings(phases=options.phases, relax_missing=options.relax_missing)
+    settings = StabilitySettings(
+        phases=options.phases, relax_missing=options.relax_missing, exclude=tuple(options.exclude)
+    )
     with laboratory(options) as lab:
         targets = [_target(text, level, relaxation, lab) for text in options.targets]
         judged = [judge_stability([target], settings, level, relaxation, lab).targets[0] for target in targets]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,10 @@ class StabilitySettings(Settings):
 
     phases: Literal["packaged"] = Field(
         "packaged", description="Source of the competing phases: the table that comes with ionscape."
+    )
+    exclude: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        default=(),
+        description="Formulas of phases that take no part, e.g. those known not to form; told in the report.",
     )
     relax_missing: bool = Field(
         False,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from pymatgen.core import Composition
 
@@ -95,11 +96,27 @@ def judge_stability(
     """
     elements = {element.symbol for target in targets for element in target.composition.elements}
     phases = phase_energies(level, elements, lab=lab if settings.relax_missing else None, relaxation=relaxation)
+    phases = without_excluded(phases, settings.exclude)
     judged = tuple(
         JudgedTarget(target.name, decomposition_energy(target.composition, phases, target.energy_per_atom))
         for target in targets
     )
     return BulkStability(level.name, judged, judged_phases(phases), phases.references, phases.excluded)
+
+
+def without_excluded(phases: CompetingPhases, formulas: Sequence[str]) -> CompetingPhases:
+    """Return `phases` without those that the user excludes, which are listed among the excluded.
+
+    Raises
+    ------
+    MissingReferenceError
+        If a formula is none of the phases.
+    """
+    for formula in formulas:
+        phases.energy_of(formula)
+        told = {**phases.excluded, formula: "excluded by the user"}
+        phases = replace(phases.without(formula), excluded=MappingProxyType(told))
+    return phases
 
 
 def judged_phases(phases: CompetingPhases) -> tuple[JudgedPhase, ...]:

@@ -11,7 +11,6 @@ import os
 import shlex
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +36,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 class EngineSettings(Settings):
     """Where calculations run."""
 
-    workers: int = Field(
-        0, ge=0, le=1024, description="Local worker processes; 0 means one per physical core available."
-    )
+    workers: int = Field(0, ge=0, le=1024, description="Local worker processes; 0 means one per core available.")
     threads_per_worker: int = Field(
         0, ge=0, le=256, description="Threads of each worker; 0 shares the cores equally between workers."
     )
@@ -133,7 +130,7 @@ class LocalWorkers:
         os.environ["SPT_NOENV"] = "1"  # keeps Parsl's process titles from overwriting the mark
         path = f'PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"'
         threads = " ".join(f"{name}={self.threads}" for name in THREAD_VARIABLES)
-        self._folder = Path(tempfile.mkdtemp(prefix="ionscape-engine-"))
+        self._folder = _scratch(store_root)
         executor = HighThroughputExecutor(
             label="local",
             address="127.0.0.1",
@@ -157,6 +154,17 @@ class LocalWorkers:
             )
         )
         self._app = parsl.python_app(tasks.perform, data_flow_kernel=self._kernel, executors=["local"])
+
+
+def _scratch(store_root: Path) -> Path:
+    """Return the scratch folder of this run in the store; those of runs that are gone are removed."""
+    engines = store_root / "engine"
+    for left in engines.glob("[0-9]*"):
+        if not psutil.pid_exists(int(left.name)):
+            shutil.rmtree(left, ignore_errors=True)
+    own = engines / str(os.getpid())
+    own.mkdir(parents=True, exist_ok=True)
+    return own
 
 
 def available_cores() -> int:

@@ -11,6 +11,7 @@ Layout of a store::
         relaxation.traj, …            what the calculation wrote besides
     working/abcd…/                    a calculation in progress, or interrupted: its checkpoint
     locks/abcd….lock                  who is calculating (an advisory lock that dies with its process)
+    engine/1234/                      scratch files of the workers of a run, removed at its end or by the next run
 
 A folder appears under ``calculations`` by one rename, after its files are on disk: whoever looks sees nothing or
 everything. Two runs may share a store; the second asker of a key waits for the first, then reads.
