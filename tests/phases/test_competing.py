@@ -27,7 +27,7 @@ class ToyLab:
     def __init__(self, failing=()) -> None:
         self.failing, self.asked = set(failing), []
 
-    def relax(self, structures, level, settings):  # noqa: ARG002
+    def relax(self, structures, level, settings):
         return [self._relax(structure) for structure in structures]
 
     def _relax(self, structure):
