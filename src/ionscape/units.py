@@ -34,6 +34,8 @@ class Unit:
 
 
 Array = NDArray[np.float64]
+#: Indices of sites, atoms or rows.
+Indices = NDArray[np.int64]
 
 Energy = Annotated[float, Unit("eV")]
 EnergyPerAtom = Annotated[float, Unit("eV/atom")]
@@ -43,6 +45,7 @@ Stress = Annotated[float, Unit("eV/Å³")]
 Charge = Annotated[float, Unit("e")]
 Density = Annotated[float, Unit("e/Å³")]
 Number = Annotated[float, Unit("1")]
+Count = Annotated[int, Unit("1")]
 Seconds = Annotated[float, Unit("s")]
 
 InteractionArray = Annotated[Array, Unit("eV/e²")]

@@ -1,6 +1,7 @@
 """Formal charges and the balance of charge."""
 
 import pytest
+from pydantic import ValidationError
 from pymatgen.core import Lattice, Structure
 
 from ionscape.doping.charges import host_charges, refuse_imbalance, route_charges
@@ -27,6 +28,20 @@ def test_layered_oxide_has_trivalent_cobalt():
         [[0, 0, 0], [0, 0, 0.5], [0, 0, 0.24]],
     )
     assert host_charges(crystal, {}) == {"Li": 1.0, "Co": 3.0, "O": -2.0}
+
+
+def test_an_element_of_the_host_with_several_states_keeps_its_charge_as_a_dopant():
+    host = {"Li": 1.0, "Co": 3.0, "O": -2.0}
+    assert route_charges(route(replace={"Li": "Co"}, remove={"Li": 2}), host, {}) == host
+
+
+@pytest.mark.parametrize(
+    ("replace", "message"),
+    [({"Li": "Li"}, "changes nothing"), ({"Li": "Zr", "Zr": "Nb"}, "itself replaced by Nb")],
+)
+def test_routes_that_undo_themselves_are_refused(replace, message):
+    with pytest.raises(ValidationError, match=message):
+        route(replace=replace)
 
 
 def test_stated_charges_go_before_guesses_and_must_balance(rocksalt):

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.core import Lattice, Structure
 
 from ionscape.doping.charges import host_charges
 from ionscape.doping.correlation import RankCorrelation
 from ionscape.doping.ewald import energies, interaction_matrix
-from ionscape.doping.funnel import Workbench, collect, dope, dope_all
+from ionscape.doping.funnel import DopedCell, FailedCell, Workbench, collect, dope, dope_all
 from ionscape.doping.proposal import DopingTask, propose
 from ionscape.doping.settings import DopingRoute, DopingSettings
 from ionscape.errors import CalculationError, InputError
@@ -156,6 +157,25 @@ def test_total_failure_is_an_error_with_its_reasons(lzo, level):
         dope(task(lzo), options(keep_dear=2), bench(lab, dear_levels=(Level("dear"),)), np.random.default_rng(0))
 
 
+@pytest.mark.parametrize(("level", "failing"), [("cheap", range(3)), ("dear", range(2))])
+def test_a_content_that_fails_leaves_the_others(lzo, level, failing):
+    lab = ToyLab(failing=lambda name, index: name == level and index in failing)
+    workbench = bench(lab, dear_levels=(Level("dear"),))
+    tasks = [task(lzo, count=n) for n in (1, 2)]
+    first, second = dope_all(tasks, options(keep_dear=2), workbench, np.random.default_rng(0))
+    assert isinstance(first, FailedCell)
+    assert (first.route, first.count, first.formula) == ("N on O", 1, "Li25Zr8N1O27")
+    assert "not converged in 500 steps" in first.reason
+    assert isinstance(second, DopedCell)
+    assert second.refined
+
+
+def test_if_all_contents_fail_each_reason_is_told(lzo):
+    lab = ToyLab(failing=lambda _level, _index: True)
+    with pytest.raises(CalculationError, match=r"(?s)Li25Zr8N1O27.*Li26Zr8N2O26"):
+        dope_all([task(lzo, count=n) for n in (1, 2)], options(), bench(lab), np.random.default_rng(0))
+
+
 def test_outcomes_relaxed_elsewhere_can_be_collected(lzo):
     proposal = propose(task(lzo), options(), np.random.default_rng(0))
     outcomes = ToyLab().relax([c.structure for c in proposal.candidates], Level("cheap"), RelaxationSettings())
@@ -200,3 +220,30 @@ def test_host_without_empty_sites_can_be_substituted(rocksalt):
     assert proposal.formula == "Ca2Mg6O8"
     assert proposal.exhaustive
     assert proposal.n_sampled == 28
+
+
+def test_configurations_of_equal_energy_are_chosen_at_random_but_reproducibly():
+    antifluorite = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.62), ["Li", "O"], [[0.25] * 3, [0, 0, 0]])
+    route = DopingRoute(name="Na on Li", replace={"Li": "Na"})
+    isovalent = DopingTask(antifluorite, np.empty((0, 3)), route, 3)
+    chosen = [
+        propose(isovalent, options(supercell=(1, 1, 2), samples=1000, keep=2), np.random.default_rng(seed))
+        for seed in (0, 0, 1, 2, 3)
+    ]
+    assert chosen[0].exhaustive
+    assert chosen[0].n_unique > 4
+    assert chosen[0].sampled_ewald == pytest.approx(chosen[0].sampled_ewald[0])
+    cells = [[candidate.structure for candidate in proposal.candidates] for proposal in chosen]
+    assert cells[0] == cells[1]
+    assert any(cells[0] != other for other in cells[2:])
+
+
+def test_empty_sites_do_not_matter_to_a_route_that_inserts_nothing(rocksalt):
+    route = DopingRoute(name="isovalent", replace={"Mg": "Ca"})
+    lopsided = rocksalt.empty[:1]  # alone it would take most of the symmetry away
+    with_sites, without = (
+        propose(DopingTask(rocksalt.crystal, empty, route, 2), options(), np.random.default_rng(0))
+        for empty in (lopsided, np.empty((0, 3)))
+    )
+    assert [c.multiplicity for c in with_sites.candidates] == [c.multiplicity for c in without.candidates]
+    assert [c.structure for c in with_sites.candidates] == [c.structure for c in without.candidates]

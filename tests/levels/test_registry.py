@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
+from types import ModuleType
 
 import pytest
 
 from ionscape.errors import InputError
-from ionscape.levels import optional
+from ionscape.levels import optional, registry
 from ionscape.levels.registry import Level, providers
 from ionscape.structures.exchange import to_atoms
 
@@ -93,3 +95,63 @@ def test_identity_does_not_depend_on_the_order_of_settings() -> None:
 def test_wrong_settings_of_chgnet_name_the_nearest(settings: dict[str, str], hint: str) -> None:
     with pytest.raises(InputError, match=hint):
         Level.of("chgnet", settings).identity()
+
+
+BESIDE = """
+from ase.calculators.emt import EMT
+
+def factory(weight=1):
+    if weight < 0:
+        raise RuntimeError("no such weight")
+    return EMT()
+"""
+
+
+def beside(folder, monkeypatch: pytest.MonkeyPatch, source: str) -> Level:
+    """Return a level of a module beside the study, as a new process would see it."""
+    (folder / "level_beside_the_study.py").write_text(source)
+    monkeypatch.syspath_prepend(str(folder))
+    sys.modules.pop("level_beside_the_study", None)
+    registry._origin.cache_clear()
+    return Level.of("level_beside_the_study:factory")
+
+
+def test_identity_of_a_module_beside_the_study_changes_with_its_source(tmp_path, monkeypatch) -> None:
+    first = beside(tmp_path, monkeypatch, BESIDE).identity()
+    assert beside(tmp_path, monkeypatch, BESIDE).identity() == first
+    assert beside(tmp_path, monkeypatch, BESIDE + "# other\n").identity() != first
+
+
+def test_module_beside_the_study_is_not_taken_for_a_distribution(tmp_path, monkeypatch) -> None:
+    claimed = {"level_beside_the_study": ["numpy"]}
+    monkeypatch.setattr(registry.importlib.metadata, "packages_distributions", lambda: claimed)
+    assert "source_sha256" in beside(tmp_path, monkeypatch, BESIDE).identity()
+
+
+def test_identity_of_an_installed_factory_is_its_version() -> None:
+    import ase
+
+    identity = Level.of("ase.calculators.emt:EMT").identity()
+    assert identity["version"] == ase.__version__
+    assert "source_sha256" not in identity
+
+
+@pytest.mark.parametrize("settings", [{"weight": -1}, {"wait": 1}])
+def test_factory_that_raises_is_one_clear_error(tmp_path, monkeypatch, settings: dict[str, int]) -> None:
+    name = beside(tmp_path, monkeypatch, BESIDE).name
+    with pytest.raises(InputError, match="cannot be made") as caught:
+        Level.of(name, settings).calculator(1)
+    assert name in str(caught.value)
+    assert next(iter(settings)) in str(caught.value)
+
+
+def test_optional_level_hashes_local_weights_and_refuses_unknown_settings(tmp_path) -> None:
+    potential = optional.OptionalPotential("ase", "ase", "default", ModuleType)
+    weights = tmp_path / "weights.model"
+    identities = [potential.identity({})]
+    for content in ("one", "other"):
+        weights.write_text(content)
+        identities.append(potential.identity({"model": str(weights)}))
+    assert len({identity.get("weights_sha256") for identity in identities}) == 3
+    with pytest.raises(InputError, match="Did you mean 'model'"):
+        potential.identity({"modle": "x"})

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
+from ase.calculators.fd import FiniteDifferenceCalculator
 from ase.stress import full_3x3_to_voigt_6_stress
 from pymatgen.core import Structure
 
-from ionscape.errors import CalculationError
+from ionscape.errors import CalculationError, InputError
 from ionscape.levels.calculation import RelaxationSettings
 from ionscape.levels.evaluation import evaluate_structure
 from ionscape.levels.relaxation import relax_structure
@@ -132,3 +133,28 @@ def test_log_has_one_line_per_step(copper: Structure, tmp_path: Path) -> None:
     state = relax_structure(copper, EMT(), settings(), tmp_path)
     lines = (tmp_path / "relaxation.log").read_text().splitlines()
     assert [int(line.split()[1]) for line in lines] == list(range(state.last.number + 1))
+
+
+class Stressless(EMT):
+    """EMT that says it gives no stress."""
+
+    implemented_properties = ("energy", "forces")
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_calculator_without_stress_is_refused(copper: Structure, tmp_path: Path, move: str) -> None:
+    with pytest.raises(InputError, match="gives no stress"):
+        relax_structure(copper, Stressless(), settings(move=move), tmp_path)
+    with pytest.raises(InputError, match="gives no stress"):
+        evaluate_structure(copper, Stressless())
+    assert not list(tmp_path.iterdir())
+
+
+def test_remedy_for_missing_stress_gives_the_stress(copper: Structure) -> None:
+    wrapped = evaluate_structure(
+        copper, FiniteDifferenceCalculator(Stressless(), eps_disp=None, force_consistent=False)
+    )
+    analytic = evaluate_structure(copper, EMT())
+    assert wrapped["forces_eV_per_A"] == analytic["forces_eV_per_A"]
+    np.testing.assert_allclose(wrapped["stress_eV_per_A3"], analytic["stress_eV_per_A3"], atol=1e-6)
+    assert np.abs(analytic["stress_eV_per_A3"]).max() > 1e-3

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from ionscape.errors import MissingReferenceError
-from ionscape.levels.calculation import Relaxation, RelaxationSettings
+from ionscape.errors import CalculationError, InputError, MissingReferenceError
+from ionscape.levels.calculation import Broken, Relaxation, RelaxationSettings
 from ionscape.levels.registry import Level
 from ionscape.levels.relaxation import relax_structure
 from ionscape.phases.competing import phase_energies
@@ -24,8 +24,8 @@ OTHER = "ase.calculators.lj:LennardJones"
 class ToyLab:
     """Gives every structure −1 eV per bond shorter than 2.6 Å, and fails where it is told to."""
 
-    def __init__(self, failing=()) -> None:
-        self.failing, self.asked = set(failing), []
+    def __init__(self, failing=(), failure=Failure("told to fail")) -> None:  # noqa: B008  it is frozen
+        self.failing, self.failure, self.asked = set(failing), failure, []
 
     def relax(self, structures, level, settings):
         return [self._relax(structure) for structure in structures]
@@ -33,7 +33,7 @@ class ToyLab:
     def _relax(self, structure):
         self.asked.append(structure.composition.reduced_formula)
         if self.asked[-1] in self.failing:
-            return Failure("told to fail")
+            return self.failure
         energy = -float(len(structure.get_neighbor_list(2.6)[3])) / 2 - len(structure)
         return Relaxation(structure, energy, energy / len(structure), energy, 0.0, 0.0, 1, True, "")
 
@@ -100,10 +100,21 @@ def test_missing_phases_are_relaxed_in_the_lab():
     assert "O2" not in lab.asked
 
 
-@pytest.mark.parametrize("elements", [[], ["Xx"], ["Li", "Na"]])
+def test_a_phase_that_the_machine_broke_is_not_left_out():
+    lab = ToyLab(failing={"Li2O2"}, failure=Broken("the worker ran out of memory"))
+    with pytest.raises(CalculationError, match=r"Li2O2 \(the worker ran out of memory\)"):
+        phase_energies(Level.of(OTHER), ["Li", "O"], lab=lab)
+
+
+@pytest.mark.parametrize("elements", [[], ["Li", "Na"]])
 def test_uncovered_elements_are_refused(elements):
-    with pytest.raises(MissingReferenceError, match="no packaged phase"):
+    with pytest.raises(MissingReferenceError, match=r"no packaged phase.*cover: .*Li.*--stages host"):
         phase_energies(Level.of("chgnet"), elements)
+
+
+def test_unknown_symbols_are_refused():
+    with pytest.raises(InputError, match="unknown element 'Xx'"):
+        phase_energies(Level.of("chgnet"), ["Li", "Xx"])
 
 
 def test_energies_of_changed_facts_count_as_missing(tmp_path):

@@ -138,3 +138,11 @@ def test_formulas_in_any_notation():
 def test_unknown_formulas_are_refused(formula):
     with pytest.raises(MissingReferenceError, match="expected"):
         polymorphs(formula)
+
+
+def test_what_only_calibrates_is_neither_offered_nor_suggested():
+    with pytest.raises(MissingReferenceError, match="MgO only to calibrate"):
+        polymorphs("MgO")
+    with pytest.raises(MissingReferenceError) as caught:
+        polymorphs("Mg0")
+    assert "'MgO'" not in str(caught.value)

@@ -68,7 +68,7 @@ def content(
     }  # fmt: skip
     if rho is not None:
         n = sum(o is not None for o in offsets)
-        cell["correlation"] = {"spearman": {"value": rho, "unit": "1"}, "p_value": 0.02, "n": n}
+        cell["correlation"] = {"rho": {"value": rho, "unit": "1"}, "p_value": 0.02, "n": n}
     return cell
 
 
@@ -121,6 +121,7 @@ def sample_results() -> dict[str, Any]:
         "study": {"name": "lzon-quick", "title": "N-doped Li6Zr2O7", "seed": 7, "input_sha256": "c0ffee" * 10},
         "code": {"ionscape": "0.1.0", "python": "3.11.9"},
         "levels": {"cheap": {"name": "chgnet", "model": "CHGNet 0.3.0", "package": "chgnet 0.4.2"}},
+        "relaxation": {"move": "positions+cell", "optimizer": "LBFGS"},
         "warnings": ["1 of 23 relaxations did not converge"],
         "references": [
             {"method": "CHGNet", "citation": "B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023)",

@@ -10,7 +10,8 @@ import pytest
 
 from ionscape.errors import InputError
 from ionscape.report.page import build_page, cell_rows, doi_link
-from ionscape.report.reading import Quantity, read_study
+from ionscape.report.reading import read_study
+from ionscape.report.records import Quantity
 from ionscape.report.typography import formula_html, number, significant
 from ionscape.report.verdict import verdict
 
@@ -208,10 +209,47 @@ def test_a_doi_cannot_leave_its_address():
     assert json.dumps(str(link)).count("https://doi.org/10.1/x%22%3E%3Cscript%3E") == 1
 
 
-def test_targets_are_read_flat_and_nested(results, tmp_path):
-    flat = read_study(write_study(tmp_path / "flat", results)).targets
-    for target in results["stages"]["stability"]["targets"]:
-        inner = {key: target.pop(key) for key in ("formula", "products", "reaction")}
-        target["decomposition"] = inner | {"decomposition_energy": target.pop("e_d")}
-    assert read_study(write_study(tmp_path / "nested", results)).targets == flat
-    assert [target.route for target in flat] == ["", "N on O", "N on O", "N on O", "N interstitial"]
+def test_targets_stand_by_route_and_content(whole_study):
+    routes = [target.route for target in read_study(whole_study).targets]
+    assert routes == ["", "N on O", "N on O", "N on O", "N interstitial"]
+
+
+def test_a_failed_stage_is_told_with_its_reason_and_is_not_pending(results, tmp_path):
+    results["stages"]["voids"] = {"failed": "the grid ran out of memory"}
+    del results["stages"]["stability"]
+    folder = write_study(tmp_path, results)
+    record, page = read_study(folder), page_of(folder)
+    assert record.failed == {"voids": "the grid ran out of memory"}
+    assert record.pending == ("stability",)
+    assert "Empty sites: the grid ran out of memory" in page.text
+    assert not {"voids", "stability"} & set(page.values("id"))
+
+
+@pytest.mark.parametrize("n_left", [0, 2])
+def test_a_failed_content_is_told_beside_the_others(results, tmp_path, n_left):
+    failed = {
+        "route": "N on O",
+        "count": 8,
+        "formula": "Li56Zr16O48N8",
+        "x_per_formula_unit": {"value": 1.0, "unit": "1"},
+        "failure": "none of 5 could be relaxed",
+    }
+    cells = results["stages"]["doping"]["cells"]
+    results["stages"]["doping"]["cells"] = [*cells[:n_left], failed]
+    folder = write_study(tmp_path, results)
+    assert [cell.x_per_formula_unit for cell in read_study(folder).failed_contents] == [1.0]
+    assert len(read_study(folder).doping) == n_left
+    assert "failed: none of 5 could be relaxed" in page_of(folder).text
+
+
+def test_crystals_name_what_moved_and_the_level_that_decided(results, tmp_path):
+    results["levels"]["dear"] = {"name": "dear", "model": "Dearer 1.0"}
+    results["relaxation"]["move"] = "positions"
+    text = page_of(write_study(tmp_path, results)).text
+    assert "Positions relaxed at Dearer 1.0;" in text
+    assert "relaxed at CHGNet 0.3.0, the best of them again at Dearer 1.0" in text
+
+
+def test_the_reason_for_no_correlation_is_printed(results, tmp_path):
+    results["stages"]["doping"]["cells"][3]["correlation"] = {"unavailable": "all energies are equal"}
+    assert "all energies are equal" in page_of(write_study(tmp_path, results)).text

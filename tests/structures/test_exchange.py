@@ -1,12 +1,20 @@
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.io import write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import DummySpecies, Lattice, Structure
 
 from ionscape.errors import InputError
-from ionscape.structures.exchange import check_structure, read_structure, to_atoms, to_structure, write_cif
+from ionscape.structures.exchange import (
+    check_structure,
+    check_writable,
+    read_structure,
+    to_atoms,
+    to_structure,
+    write_cif,
+)
 
 LATTICES = st.builds(
     Lattice.from_parameters,
@@ -143,3 +151,40 @@ def test_an_xyz_file_without_cell_is_refused(tmp_path):
     path = tmp_path / "a.xyz"
     Atoms("LiO", [[0, 0, 0], [0, 0, 2]]).write(path, format="xyz")
     refusal(lambda: read_structure(path))
+
+
+def test_a_format_that_only_ase_knows_is_read_at_its_last_frame(tmp_path):
+    first, last = to_atoms(crystal(Lattice.cubic(6))), to_atoms(crystal(Lattice.cubic(7)))
+    write(tmp_path / "a.pdb", [first, last])
+    assert same(read_structure(tmp_path / "a.pdb"), crystal(Lattice.cubic(7)), 2e-3)
+
+
+@pytest.mark.parametrize("name", ["file/a.cif", "folder"])
+def test_a_path_that_cannot_be_written_is_refused_before_and_after(tmp_path, name):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / name
+    assert "cannot be written" in refusal(lambda: check_writable(path))
+    assert "cannot be written" in refusal(lambda: write_cif(crystal(Lattice.cubic(6)), path))
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_path_in_a_folder_yet_to_be_made_can_be_written(tmp_path):
+    path = tmp_path / "new" / "newer" / "a.cif"
+    check_writable(path)
+    assert list(tmp_path.iterdir()) == []
+    write_cif(crystal(Lattice.cubic(6)), path)
+    assert [file.name for file in path.parent.iterdir()] == ["a.cif"]
+
+
+def test_a_cif_that_fails_half_way_leaves_the_old_one(tmp_path, monkeypatch):
+    path = write_cif(crystal(Lattice.cubic(6)), tmp_path / "a.cif")
+    before = path.read_bytes()
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(path), "replace", full)
+    assert "No space left" in refusal(lambda: write_cif(crystal(Lattice.cubic(7)), path))
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["a.cif"]

@@ -12,6 +12,7 @@ from ionscape.cli.options import (
     level_of,
     relaxation_of,
     settings_from,
+    whole_number,
     with_lab,
     with_relaxation,
 )
@@ -37,7 +38,12 @@ def add_commands(commands: Any) -> None:
     dope.add_argument("--samples", type=int, default=500, help="random configurations (default 500)")
     dope.add_argument("--keep", type=int, default=5, help="configurations relaxed (default 5)")
     dope.add_argument("--search", choices=("random", "anneal", "random+anneal"), default="random", help="search")
-    dope.add_argument("--seed", type=int, default=0, help="seed of the random choices (default 0)")
+    dope.add_argument("--spread", type=int, default=0, help="further ones over the range of Ewald energies")
+    dope.add_argument(
+        "--voids", choices=("density", "geometric"), default="density", help="how empty sites are found"
+    )
+    dope.add_argument("--min-distance-A", type=float, default=1.5, help="empty sites: distance to any atom, Å")
+    dope.add_argument("--seed", type=whole_number, default=0, help="seed of the random choices (default 0)")
     dope.add_argument("--out", type=Path, help="folder for the structures (default: FORMULA-doped)")
     with_lab(dope)
     with_relaxation(dope)
@@ -49,7 +55,7 @@ def _dope(options: argparse.Namespace) -> Answer:
     from ionscape.doping.funnel import Workbench, dope
     from ionscape.doping.proposal import DopingTask
     from ionscape.doping.settings import DopingRoute, DopingSettings
-    from ionscape.structures.voids import find_empty_sites
+    from ionscape.structures.voids import VoidSettings, find_empty_sites
     from ionscape.study.inputs import structure_named
 
     host = structure_named(options.host)
@@ -68,12 +74,13 @@ def _dope(options: argparse.Namespace) -> Answer:
         supercell=_integers(options.supercell),
         samples=options.samples,
         keep=options.keep,
+        spread=options.spread,
         search=options.search,
         charges=_pairs(options.charge, "--charge", float),
     )
-    task = DopingTask(
-        host, find_empty_sites(host, charges=settings.charges or None).all_fractional, route, options.count
-    )
+    voids = settings_from(VoidSettings, "option", method=options.voids, min_distance_A=options.min_distance_A)
+    sites = find_empty_sites(host, voids).all_fractional if route.insert else np.empty((0, 3))
+    task = DopingTask(host, sites, route, options.count)
     level, relaxation = level_of(options), relaxation_of(options)
     with laboratory(options) as lab:
         cell = dope(task, settings, Workbench(lab, level, relaxation), np.random.default_rng(options.seed))
@@ -132,7 +139,7 @@ def _pairs(texts: list[str], option: str, kind: Any) -> dict[str, Any]:
 
 def _integers(text: str) -> tuple[int, ...]:
     try:
-        return tuple(int(part) for part in text.split(","))
+        a, b, c = (int(part) for part in text.split(","))
     except ValueError:
         raise InputError(
             f"'{text}'",
@@ -140,3 +147,4 @@ def _integers(text: str) -> tuple[int, ...]:
             expected="three whole numbers, e.g. 1,2,1",
             remedy="Correct it.",
         ) from None
+    return a, b, c

@@ -44,7 +44,16 @@ def with_relaxation(added: argparse.ArgumentParser) -> None:
     )
     added.add_argument("--optimizer", choices=("LBFGS", "FIRE"), default="LBFGS", help="optimiser of ASE")
     added.add_argument("--fmax-eV-per-A", type=float, default=0.01, help="largest force at convergence, eV/Å")
+    added.add_argument("--smax-eV-per-A3", type=float, default=0.0006, help="largest stress at convergence, eV/Å³")
     added.add_argument("--max-steps", type=int, default=500, help="steps after which it is given up")
+
+
+def whole_number(text: str) -> int:
+    """Return `text` as a whole number ≥ 0; argparse refuses anything else."""
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
 
 
 def settings_from(kind: Any, where: str, **values: Any) -> Any:
@@ -74,6 +83,7 @@ def relaxation_of(options: argparse.Namespace) -> Any:
         move=options.move,
         optimizer=options.optimizer,
         fmax_eV_per_A=options.fmax_eV_per_A,
+        smax_eV_per_A3=options.smax_eV_per_A3,
         max_steps=options.max_steps,
     )
 
@@ -81,7 +91,9 @@ def relaxation_of(options: argparse.Namespace) -> Any:
 def level_of(options: argparse.Namespace) -> Level:
     """Return the level that ``--level`` names."""
     from ionscape.levels.registry import Level
+    from ionscape.study.runner import make_importable
 
+    make_importable(Path.cwd())
     return Level.of(options.level)
 
 
@@ -100,4 +112,5 @@ def laboratory(options: argparse.Namespace) -> Iterator[Laboratory]:
     try:
         yield lab
     finally:
+        progress.end()
         lab.close()

@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from ionscape.cli.options import command, laboratory, level_of, relaxation_of, with_lab, with_relaxation
 from ionscape.cli.output import Answer, table
-from ionscape.errors import CalculationError
+from ionscape.errors import CalculationError, InputError
 
 if TYPE_CHECKING:
+    from pymatgen.core import Composition, Structure
+
     from ionscape.levels.calculation import RelaxationSettings
     from ionscape.levels.registry import Level
+    from ionscape.phases.competing import CompetingPhases
+    from ionscape.stability.decomposition import Decomposition
+    from ionscape.stability.settings import StabilitySettings
     from ionscape.stability.stage import StabilityTarget
     from ionscape.study.lab import Laboratory
 
@@ -44,44 +49,89 @@ def _hull(options: argparse.Namespace) -> Answer:
     settings = StabilitySettings(
         phases=options.phases, relax_missing=options.relax_missing, exclude=tuple(options.exclude)
     )
+    structures = {text: _structure(text) for text in options.targets}
     with laboratory(options) as lab:
-        targets = [_target(text, level, relaxation, lab) for text in options.targets]
-        judged = [judge_stability([target], settings, level, relaxation, lab).targets[0] for target in targets]
-    entries = [
-        {
-            "formula": target.decomposition.formula,
-            "e_d_meV_per_atom": 1000 * target.decomposition.decomposition_energy,
-            "products": dict(target.decomposition.products),
-            "reaction": target.decomposition.reaction,
+        phases = {
+            text: _phases_of(text, structures[text], level, relaxation, lab, settings) for text in structures
         }
-        for target in judged
-    ]
+        targets = [_target(text, structures[text], phases[text], level, relaxation, lab) for text in structures]
+        found = [judge_stability([target], settings, level, relaxation, lab) for target in targets]
+    entries = [_entry(stability.targets[0].decomposition) for stability in found]
     rows = [(entry["formula"], f"{entry['e_d_meV_per_atom']:.2f}", entry["reaction"]) for entry in entries]
-    return Answer({"targets": entries, "level": level.name}, table(("target", "E_d/(meV/atom)", "reaction"), rows))
+    excluded = {name: reason for stability in found for name, reason in stability.excluded.items()}
+    notes = [f"no part is taken by {name}: {reason}" for name, reason in excluded.items()]
+    text = "\n".join([table(("target", "E_d/(meV/atom)", "reaction"), rows), *notes])
+    return Answer({"targets": entries, "level": level.name, "excluded": excluded}, text)
 
 
-def _target(text: str, level: Level, relaxation: RelaxationSettings, lab: Laboratory) -> StabilityTarget:
-    from pymatgen.core import Composition
+def _entry(decomposition: Decomposition) -> dict[str, Any]:
+    return {
+        "formula": decomposition.formula,
+        "e_d_meV_per_atom": 1000 * decomposition.decomposition_energy,
+        "products": dict(decomposition.products),
+        "reaction": decomposition.reaction,
+    }
 
-    from ionscape.phases.competing import phase_energies
+
+def _structure(text: str) -> Structure | None:
+    """Return the structure in the file `text`, None if it is the formula of a packaged phase."""
     from ionscape.phases.table import polymorphs
-    from ionscape.results import Failure
-    from ionscape.stability.stage import StabilityTarget
     from ionscape.structures.exchange import read_structure
 
-    if Path(text).suffix or Path(text).exists():
-        structure = read_structure(text)
-        answer = lab.relax([structure], level, relaxation)[0]
-        if isinstance(answer, Failure):
-            message = f"{text}: {answer.reason}"
-            raise CalculationError(message)
-        return StabilityTarget(text, structure.composition, answer.energy_per_atom)
-    formula = polymorphs(text)[0].formula
-    composition = Composition(formula)
-    phases = phase_energies(
-        level, [element.symbol for element in composition.elements], lab=lab, relaxation=relaxation
-    )
-    return StabilityTarget(text, composition, phases.energy_of(formula))
+    if Path(text).is_file():
+        return read_structure(text)
+    try:
+        polymorphs(text.removeprefix("phase:"))
+    except InputError:
+        if Path(text).suffix.lower() in {".cif", ".vasp", ".poscar", ".xyz", ".extxyz", ".traj", ".json"}:
+            return read_structure(text)
+        raise
+    return None
+
+
+def _composition(text: str, structure: Structure | None) -> Composition:
+    from pymatgen.core import Composition
+
+    from ionscape.phases.table import polymorphs
+
+    if structure is not None:
+        return structure.composition.element_composition
+    return Composition(polymorphs(text.removeprefix("phase:"))[0].formula)
+
+
+def _phases_of(
+    text: str,
+    structure: Structure | None,
+    level: Level,
+    relaxation: RelaxationSettings,
+    lab: Laboratory,
+    settings: StabilitySettings,
+) -> CompetingPhases:
+    from ionscape.phases.competing import phase_energies
+
+    elements = [element.symbol for element in _composition(text, structure).elements]
+    return phase_energies(level, elements, lab=lab if settings.relax_missing else None, relaxation=relaxation)
+
+
+def _target(
+    text: str,
+    structure: Structure | None,
+    phases: CompetingPhases,
+    level: Level,
+    relaxation: RelaxationSettings,
+    lab: Laboratory,
+) -> StabilityTarget:
+    from ionscape.results import Failure
+    from ionscape.stability.stage import StabilityTarget
+
+    composition = _composition(text, structure)
+    if structure is None:
+        return StabilityTarget(text, composition, phases.energy_of(composition.reduced_formula))
+    answer = lab.relax([structure], level, relaxation)[0]
+    if isinstance(answer, Failure):
+        message = f"{text}: {answer.reason}"
+        raise CalculationError(message)
+    return StabilityTarget(text, composition, answer.energy_per_atom)
 
 
 def _phases(options: argparse.Namespace) -> Answer:
@@ -96,15 +146,18 @@ def _phases(options: argparse.Namespace) -> Answer:
             for label, energy in zip(phases.labels, phases.energies, strict=True)
         ]
         rows = [(entry["formula"], f"{entry['energy_eV_per_atom']:.5f}") for entry in entries]
-        return Answer({"phases": entries, "level": level.name}, table(("formula", "energy/(eV/atom)"), rows))
+        excluded = dict(phases.excluded)
+        notes = [f"no part is taken by {name}: {reason}" for name, reason in excluded.items()]
+        text = "\n".join([table(("formula", "energy/(eV/atom)"), rows), *notes])
+        return Answer({"phases": entries, "level": level.name, "excluded": excluded}, text)
     return _listing(level, _elements(options.elements))
 
 
 def _listing(level: Level, elements: list[str]) -> Answer:
     from ionscape.phases.energies import known_energies, packaged_energies
-    from ionscape.phases.table import phase_table, phases_within
+    from ionscape.phases.table import checked_elements, phase_table, phases_within
 
-    listed = phases_within(elements) if elements else list(phase_table().values())
+    listed = phases_within(checked_elements(elements)) if elements else list(phase_table().values())
     known = known_energies(packaged_energies(level), listed)
     listing = [
         {

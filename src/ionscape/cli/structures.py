@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ionscape.cli.options import (
     command,
@@ -17,6 +18,9 @@ from ionscape.cli.options import (
 )
 from ionscape.cli.output import Answer, table
 from ionscape.errors import CalculationError
+
+if TYPE_CHECKING:
+    from ionscape.levels.registry import Level
 
 
 def add_commands(commands: Any) -> None:
@@ -33,6 +37,7 @@ def add_commands(commands: Any) -> None:
     evaluate.add_argument(
         "frames", type=Path, help="frames (extxyz, .traj, vasprun.xml, …), with labels or without"
     )
+    evaluate.add_argument("--out", type=Path, help="write the frames with the level's results here (extxyz)")
     evaluate.add_argument("--level", default="chgnet", help="level of theory (default chgnet)")
 
     voids = command(commands, "voids", _voids, "empty sites for interstitials")
@@ -44,18 +49,20 @@ def add_commands(commands: Any) -> None:
 def _relax(options: argparse.Namespace) -> Answer:
     from ionscape.levels.calculation import Unconverged
     from ionscape.results import Failure
-    from ionscape.structures.exchange import write_cif
+    from ionscape.structures.exchange import check_writable, write_cif
     from ionscape.study.inputs import structure_named
 
     structure, settings, level = structure_named(options.structure), relaxation_of(options), level_of(options)
+    path = options.out or Path(f"{_name_of(options.structure)}-relaxed.cif")
+    check_writable(path)
+    _check_factory(level)
     with laboratory(options) as lab:
         outcome = lab.relax([structure], level, settings)[0]
     answer = outcome.relaxation if isinstance(outcome, Unconverged) else outcome
     if isinstance(answer, Failure):
         message = f"{options.structure}: {answer.reason}"
         raise CalculationError(message)
-    stem = Path(options.structure.removeprefix("phase:")).stem
-    path = write_cif(answer.structure, options.out or Path(f"{stem}-relaxed.cif"))
+    write_cif(answer.structure, path)
     payload = {
         "energy_eV": answer.energy,
         "energy_eV_per_atom": answer.energy_per_atom,
@@ -70,12 +77,46 @@ def _relax(options: argparse.Namespace) -> Answer:
     return Answer(payload, table(("quantity", "value"), rows), 0 if answer.converged else 3)
 
 
-def _evaluate(options: argparse.Namespace) -> Answer:
-    from ionscape.levels.evaluation import evaluate_frames, read_frames
+def _name_of(structure: str) -> str:
+    """Return a name for files: the stem of a path; of a phase its name, without what a path or a shell reads."""
+    if structure.startswith("phase:"):
+        return re.sub("[^A-Za-z0-9]+", "-", structure.removeprefix("phase:")).strip("-")
+    return Path(structure).stem
+
+
+def _check_factory(level: Level) -> None:
+    """Raise `InputError` unless the calculator of a ``module:factory`` can be made and gives stress."""
+    from ionscape.levels.evaluation import require_stress
     from ionscape.study.engine import available_cores
 
-    errors = evaluate_frames(read_frames(options.frames), level_of(options).calculator(available_cores()))
-    return Answer(errors, table(("quantity", "value"), [(name, f"{value:.4g}") for name, value in errors.items()]))
+    if ":" in level.name:  # registered levels give stress; building them here would only delay what is stored
+        require_stress(level.calculator(available_cores()), f"level '{level.name}'")
+
+
+def _evaluate(options: argparse.Namespace) -> Answer:
+    from ionscape.levels.evaluation import evaluate_frames, read_frames, write_frames
+    from ionscape.structures.exchange import check_writable
+    from ionscape.study.engine import available_cores
+
+    frames, level = read_frames(options.frames), level_of(options)
+    if options.out:
+        check_writable(options.out)
+    predicted, errors = evaluate_frames(frames, level.calculator(available_cores()))
+    payload: dict[str, Any] = {**errors, "frames": [_frame(atoms) for atoms in predicted]}
+    rows = [(name, f"{value:.4g}") for name, value in errors.items()]
+    if options.out:
+        write_frames(predicted, options.out)
+        payload["out"] = str(options.out)
+        rows.append(("out", str(options.out)))
+    return Answer(payload, table(("quantity", "value"), rows))
+
+
+def _frame(atoms: Any) -> dict[str, Any]:
+    return {
+        "formula": atoms.get_chemical_formula(),
+        "energy_eV": atoms.get_potential_energy(),
+        "fmax_eV_per_A": float((atoms.get_forces() ** 2).sum(axis=1).max() ** 0.5),
+    }
 
 
 def _voids(options: argparse.Namespace) -> Answer:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ionscape.cli.options import command
+from ionscape.cli.options import command, whole_number
 from ionscape.cli.output import Answer, table
 
 
@@ -19,7 +19,7 @@ def add_commands(commands: Any) -> None:
     run.add_argument("--store", type=Path, help="store of calculations (default: DIR/store)")
     run.add_argument("--engine", choices=("local", "process"), default="local", help="local: Parsl workers")
     run.add_argument("--level", default="", help="cheap level, in place of the study file's")
-    run.add_argument("--seed", type=int, help="seed, in place of the study file's")
+    run.add_argument("--seed", type=whole_number, help="seed, in place of the study file's")
     for name, perform, summary in (
         ("status", _status, "what of a study is done and what is pending"),
         ("verify", _verify, "re-hash and re-read every stored calculation"),
@@ -45,7 +45,10 @@ def _run(options: argparse.Namespace) -> Answer:
         seed=options.seed,
         stages=[name for name in options.stages.split(",") if name],
     )
-    done = run_study(options.study, chosen, progress)
+    try:
+        done = run_study(options.study, chosen, progress)
+    finally:
+        progress.end()
     from ionscape.report.page import build_page
 
     progress.enter("report")
@@ -56,8 +59,8 @@ def _run(options: argparse.Namespace) -> Answer:
     }
     rows = [(name, record.state, f"{record.seconds:.1f}", record.reason) for name, record in done.stages.items()]
     text = table(("stage", "state", "seconds", "reason"), rows) + f"\nresults: {done.folder / 'results.json'}"
-    broken = any(record.state in {"failed", "skipped"} for record in done.stages.values())
-    return Answer({"out": str(done.folder), "stages": stages}, f"{text}\nreport:  {page}", 3 if broken else 0)
+    code = max((record.exit_code for record in done.stages.values() if record.state == "failed"), default=0)
+    return Answer({"out": str(done.folder), "stages": stages}, f"{text}\nreport:  {page}", code)
 
 
 def _status(options: argparse.Namespace) -> Answer:
@@ -67,6 +70,7 @@ def _status(options: argparse.Namespace) -> Answer:
     payload = {
         "stages": status.stages,
         "complete": status.complete,
+        "corrupt": status.corrupt,
         "pending": [name for name, state in status.stages.items() if state not in {"done", "cached"}],
         "unfinished": status.unfinished,
     }
@@ -81,8 +85,9 @@ def _verify(options: argparse.Namespace) -> Answer:
     from ionscape.study.runner import store_of
 
     store = store_of(options.folder)
-    damaged = {key: damage for key in store.finished() if (damage := store.damage(key)) is not None}
-    complete = sum(1 for _ in store.finished()) - len(damaged)
+    keys = list(store.finished())
+    damaged = {key: damage for key in keys if (damage := store.damage(key)) is not None}
+    complete = len(keys) - len(damaged)
     corrupt = [{"folder": str(store.folder(key)), "damage": damage} for key, damage in damaged.items()]
     lines = [f"{complete} calculations are as they were stored"]
     lines += [f"corrupt: {entry['folder']}: {entry['damage']}" for entry in corrupt]

@@ -66,9 +66,9 @@ def host_charges(host: Structure, given: Mapping[str, float]) -> dict[str, float
 def route_charges(route: DopingRoute, host: Mapping[str, float], given: Mapping[str, float]) -> dict[str, float]:
     """Return the formal charge of every element that takes part in a doping route, e.
 
-    A dopant takes the charge `given`, else the one common oxidation state with the sign of the element it
-    replaces; an inserted element takes its charge in the host, else its one negative oxidation state if it forms
-    anions, else its one positive state.
+    An element of the host keeps its charge there. A dopant takes the charge `given`, else the one common oxidation
+    state with the sign of the element it replaces; an inserted element takes the charge `given`, else its one
+    negative oxidation state if it forms anions, else its one positive state.
 
     Parameters
     ----------
@@ -99,10 +99,10 @@ def route_charges(route: DopingRoute, host: Mapping[str, float], given: Mapping[
                 remedy="Correct `replace` or `remove`.",
             )
     charges = dict(host)
-    for old, new in route.replace.items():
-        charges.setdefault(new, given[new] if new in given else _common_charge(new, np.sign(host[old]), route))
-    for new in route.insert:
-        charges.setdefault(new, given[new] if new in given else _common_charge(new, 0.0, route))
+    placed = [(new, float(np.sign(host[old]))) for old, new in route.replace.items()]
+    for new, sign in placed + [(new, 0.0) for new in route.insert]:
+        if new not in charges:
+            charges[new] = given[new] if new in given else _common_charge(new, sign, route)
     return charges
 
 

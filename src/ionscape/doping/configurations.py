@@ -14,9 +14,9 @@ from numba import njit
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from ionscape.doping.sites import Indices, Mask, Placement, SiteLattice
+from ionscape.doping.sites import Mask, Placement, SiteLattice
 from ionscape.errors import InputError
-from ionscape.units import ChargeArray
+from ionscape.units import ChargeArray, Indices
 
 #: Draws rejected in a row for overlaps before the task is called impossible.
 MAX_REJECTIONS = 1_000_000

@@ -14,10 +14,9 @@ import math
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from ionscape.errors import InputError
-from ionscape.units import COULOMB_EV_ANGSTROM, Array
+from ionscape.units import COULOMB_EV_ANGSTROM, Array, Indices
 
 #: Sites closer than this are one site written twice; Å.
 COINCIDENCE = 0.01
@@ -28,8 +27,6 @@ TAIL = 10.0
 #: Time of one term of the real-space sum over one term of the reciprocal sum (a call of erfc over two fused
 #: multiply-adds of a matrix product). It balances the two sums; the result does not depend on it.
 TERM_COST_RATIO = 40.0
-
-Indices = NDArray[np.int64]
 
 
 def interaction_matrix(lattice: Array, fractional: Array, *, tolerance: float = 1e-10) -> Array:

@@ -13,13 +13,13 @@ from numpy.random import Generator
 from pymatgen.core import Structure
 
 from ionscape.doping.correlation import RankCorrelation, rank_correlation
-from ionscape.doping.proposal import Count, DopingTask, Proposal, Proposed, propose
+from ionscape.doping.proposal import DopingTask, Proposal, Proposed, propose
 from ionscape.doping.settings import DopingSettings
 from ionscape.errors import CalculationError
 from ionscape.levels.calculation import Lab, Relaxation, RelaxationSettings
 from ionscape.levels.registry import Level
 from ionscape.results import Failure
-from ionscape.units import EnergyArray, EnergyPerAtom
+from ionscape.units import Count, EnergyArray, EnergyPerAtom
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,26 @@ class DopedCell:
 
 
 @dataclass(frozen=True)
+class FailedCell:
+    """A content none of whose candidates could be relaxed; it stands where its `DopedCell` would stand.
+
+    Attributes
+    ----------
+    route, count
+        The route by its name, and the dopants in the supercell.
+    formula
+        Formula of the supercell.
+    reason
+        What went wrong with its candidates.
+    """
+
+    route: str
+    count: Count
+    formula: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Workbench:
     """Where and at which levels candidates are relaxed.
 
@@ -109,48 +129,58 @@ class Workbench:
 
 def dope(task: DopingTask, settings: DopingSettings, bench: Workbench, rng: Generator) -> DopedCell:
     """Return the doped cell of lowest energy for one content; see `dope_all`."""
-    return dope_all([task], settings, bench, rng)[0]
+    cell = dope_all([task], settings, bench, rng)[0]
+    assert isinstance(cell, DopedCell)  # noqa: S101  the failure of the only content was raised
+    return cell
 
 
 def dope_all(
     tasks: Sequence[DopingTask], settings: DopingSettings, bench: Workbench, rng: Generator
-) -> list[DopedCell]:
+) -> list[DopedCell | FailedCell]:
     """Return the doped cells of lowest energy, one for each task, relaxed together.
+
+    A content none of whose candidates could be relaxed is a `FailedCell` in its place.
 
     Raises
     ------
     InputError
         If a cell would be charged, or a task cannot be carried out; before anything is relaxed.
     CalculationError
-        If every relaxation of a content fails.
+        If all contents fail.
     """
     streams = rng.spawn(len(tasks))
     proposals = [propose(task, settings, stream) for task, stream in zip(tasks, streams, strict=True)]
     return relax_proposals(proposals, settings, bench)
 
 
-def relax_proposals(proposals: Sequence[Proposal], settings: DopingSettings, bench: Workbench) -> list[DopedCell]:
+def relax_proposals(
+    proposals: Sequence[Proposal], settings: DopingSettings, bench: Workbench
+) -> list[DopedCell | FailedCell]:
     """Relax the candidates of all proposals together, then the best of each at the dear level if there is one.
+
+    A content none of whose candidates could be relaxed is a `FailedCell` in its place.
 
     Raises
     ------
     CalculationError
-        If every relaxation of a content fails.
+        If all contents fail.
     """
     structures = [candidate.structure for proposal in proposals for candidate in proposal.candidates]
     outcomes = iter(bench.lab.relax(structures, bench.level, bench.relaxation))
     relaxed = [[next(outcomes) for _ in proposal.candidates] for proposal in proposals]
     candidates = [_candidates(*pair) for pair in zip(proposals, relaxed, strict=True)]
-    for proposal, group in zip(proposals, candidates, strict=True):
-        _refuse_total_failure(proposal, group)
     refined = _refine(candidates, settings.keep_dear, bench)
-    return [collect(*parts) for parts in zip(proposals, relaxed, refined, strict=True)]
+    cells = [_collected(*parts) for parts in zip(proposals, relaxed, refined, strict=True)]
+    failed = [cell for cell in cells if isinstance(cell, FailedCell)]
+    if failed and len(failed) == len(cells):
+        raise CalculationError("\n".join(cell.reason for cell in failed))
+    return cells
 
 
 def _refine(relaxed: Sequence[Sequence[Candidate]], keep: int, bench: Workbench) -> list[list[Candidate]]:
-    if not (bench.dear_levels and keep):
-        return [[] for _ in relaxed]
     best = [_by_energy(candidates)[:keep] for candidates in relaxed]
+    if not (bench.dear_levels and any(best)):
+        return [[] for _ in relaxed]
     structures = [relaxation.structure for group in best for _, relaxation in group]
     outcomes = iter(bench.lab.relax(structures, bench.dear_levels[-1], bench.relaxation))
     return [[Candidate(candidate.proposed, next(outcomes)) for candidate, _ in group] for group in best]
@@ -198,6 +228,15 @@ def collect(
         correlation=rank_correlation([c.proposed.ewald for c, _ in done], [r.energy_per_atom for _, r in done]),
         sampled_ewald=proposal.sampled_ewald,
     )
+
+
+def _collected(
+    proposal: Proposal, outcomes: Sequence[Relaxation | Failure], refined: Sequence[Candidate]
+) -> DopedCell | FailedCell:
+    try:
+        return collect(proposal, outcomes, refined)
+    except CalculationError as error:
+        return FailedCell(proposal.task.route.name, proposal.task.count, proposal.formula, str(error))
 
 
 def _candidates(proposal: Proposal, outcomes: Sequence[Relaxation | Failure]) -> tuple[Candidate, ...]:

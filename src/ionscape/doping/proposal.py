@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.random import Generator
@@ -15,16 +15,15 @@ from ionscape.doping.configurations import all_configurations, count_configurati
 from ionscape.doping.ewald import interaction_matrix
 from ionscape.doping.search import Landscape, anneal
 from ionscape.doping.settings import DopingRoute, DopingSettings
-from ionscape.doping.sites import Indices, Placement, SiteLattice, doped_structure, placements, site_lattice
+from ionscape.doping.sites import Placement, SiteLattice, doped_structure, placements, site_lattice
 from ionscape.doping.symmetry import site_permutations, unique_configurations
 from ionscape.results import frozen
-from ionscape.units import Array, Energy, EnergyArray, FractionalArray, Unit
+from ionscape.units import Array, Count, Energy, EnergyArray, FractionalArray, Indices
 
 #: Configurations beyond which not all are listed, however many samples are asked for.
 MOST_ENUMERATED = 1_000_000
 #: Where a candidate came from.
 Origin = Literal["random", "exhaustive", "anneal", "spread"]
-Count = Annotated[int, Unit("1")]
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ def propose(task: DopingTask, settings: DopingSettings, rng: Generator) -> Propo
 
     Configurations are drawn at random (or all enumerated if no more than about `samples` are distinct),
     overlaps rejected, symmetry copies removed, and ranked by the Ewald energy of formal charges on unrelaxed
-    sites.
+    sites; those of equal energy stand in a random order.
 
     Parameters
     ----------
@@ -132,7 +131,7 @@ def propose(task: DopingTask, settings: DopingSettings, rng: Generator) -> Propo
         if exhaustive
         else random_configurations(landscape.arrangement, settings.samples, rng)
     )
-    sampled = _Ranked.of(rows, landscape)
+    sampled = _Ranked.of(rows, landscape, rng)
     candidates = tuple(
         Proposed(energy, multiplicity, origin, doped_structure(sites, placed, row))
         for energy, multiplicity, origin, row in _choose(sampled, landscape, settings, rng, exhaustive=exhaustive)
@@ -151,7 +150,8 @@ def propose(task: DopingTask, settings: DopingSettings, rng: Generator) -> Propo
 def _landscape(task: DopingTask, settings: DopingSettings) -> tuple[SiteLattice, list[Placement], Landscape]:
     charges = route_charges(task.route, host_charges(task.host, settings.charges), settings.charges)
     refuse_imbalance(task.route, task.count, charges)
-    sites = site_lattice(task.host, task.empty_sites, settings.supercell, settings.min_distance_A)
+    empty = task.empty_sites if task.route.insert else np.empty((0, 3))
+    sites = site_lattice(task.host, empty, settings.supercell, settings.min_distance_A)
     placed = placements(sites, task.route, task.count, charges)
     landscape = Landscape(
         interaction_matrix(sites.lattice, sites.fractional),
@@ -171,10 +171,13 @@ class _Ranked:
     multiplicities: Indices
 
     @classmethod
-    def of(cls, rows: Indices, landscape: Landscape) -> _Ranked:
+    def of(cls, rows: Indices, landscape: Landscape, rng: Generator) -> _Ranked:
         distinct = unique_configurations(rows, landscape.arrangement.starts, landscape.permutations)
         energies = landscape.energies(distinct.sites)
-        order = np.argsort(np.round(energies, 7), kind="stable")  # ties stay in lexicographic order
+        # Ties (all of them, if a dopant has the charge of what it replaces) in their lexicographic order would
+        # be clusters; a spawned stream leaves the draws of the searches as they are.
+        random = rng.spawn(1)[0].permutation(len(energies))
+        order = np.lexsort((random, np.round(energies, 7)))
         return cls(energies[order], distinct.sites[order], distinct.multiplicities[order])
 
 
@@ -189,7 +192,7 @@ def _choose(
     sources = [_choices(sampled, "exhaustive" if exhaustive else "random", settings.keep)]
     if settings.search != "random" and not exhaustive:
         rows = anneal(landscape, settings.anneal_chains, settings.anneal_steps, settings.keep, rng)
-        annealed = _choices(_Ranked.of(rows, landscape), "anneal", settings.keep)
+        annealed = _choices(_Ranked.of(rows, landscape, rng), "anneal", settings.keep)
         sources = [annealed] if settings.search == "anneal" else [annealed, *sources]
     taken = _in_turn(sources, settings.keep)
     if settings.spread:

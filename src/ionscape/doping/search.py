@@ -11,9 +11,9 @@ from numpy.random import Generator
 
 from ionscape.doping.configurations import Layout, random_configurations
 from ionscape.doping.ewald import changed_energies
-from ionscape.doping.sites import Indices, Mask
+from ionscape.doping.sites import Mask
 from ionscape.doping.symmetry import canonical_row
-from ionscape.units import Array, ChargeArray, InteractionArray
+from ionscape.units import Array, ChargeArray, Indices, InteractionArray
 
 #: Last temperature over the first.
 COOLING = 1e-3

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ionscape.settings import Settings
 
@@ -32,6 +32,18 @@ class DopingRoute(Settings):
     counts: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, strict=False)] = Field(
         (1,), description="Numbers of dopants per supercell; each makes one content of the study."
     )
+
+    @model_validator(mode="after")
+    def _refuse_exchange(self) -> Self:
+        for old, new in self.replace.items():
+            if old == new:
+                raise ValueError(f"`replace` puts {new} on {old}: this changes nothing; name another dopant")
+            if new in self.replace:
+                raise ValueError(
+                    f"`replace` puts {new} on {old} while {new} is itself replaced by {self.replace[new]}; "
+                    "make two routes of it"
+                )
+        return self
 
 
 class DopingSettings(Settings):

@@ -15,9 +15,8 @@ from ionscape.doping.settings import DopingRoute
 from ionscape.errors import InputError
 from ionscape.results import frozen
 from ionscape.structures.supercells import images_within, supercell_positions
-from ionscape.units import Charge, ChargeArray, FractionalArray, LengthArray
+from ionscape.units import Charge, ChargeArray, FractionalArray, Indices, LengthArray
 
-Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 

@@ -11,9 +11,9 @@ from numba import njit
 from numpy.typing import NDArray
 from pymatgen.core import Element
 
-from ionscape.doping.sites import Indices, SiteLattice
+from ionscape.doping.sites import SiteLattice
 from ionscape.errors import InputError
-from ionscape.units import Array, FractionalArray, LengthArray
+from ionscape.units import Array, FractionalArray, Indices, LengthArray
 
 #: Distance within which a symmetry operation must bring an atom onto an atom, Å.
 SYMMETRY_PRECISION = 0.01

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from ionscape.results import Failure
 from ionscape.settings import Settings
-from ionscape.units import Energy, EnergyPerAtom, Force, Number, Stress, Unit
+from ionscape.units import Energy, EnergyPerAtom, Force, Stress, Unit
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -83,6 +83,11 @@ class Unconverged(Failure):
     relaxation: Relaxation = field(kw_only=True)
 
 
+@dataclass(frozen=True)
+class Broken(Failure):
+    """A calculation that the machine, not the physics, ended: another try may succeed."""
+
+
 class Lab(Protocol):
     """Where calculations are asked for; finished ones come from the store, the rest from the engine."""
 
@@ -91,7 +96,7 @@ class Lab(Protocol):
     ) -> list[Relaxation | Failure]:
         """Relax every structure at `level`; results stand in the order of `structures`.
 
-        A relaxation that broke is a `Failure` in its place, one that did not converge an `Unconverged`.
+        A relaxation that broke is a `Broken` in its place, one that did not converge an `Unconverged`.
         """
         ...
 
@@ -101,12 +106,10 @@ class Lab(Protocol):
 
 
 __all__ = [
-    "Failure",
+    "Broken",
     "Lab",
-    "Number",
     "Relaxation",
     "RelaxationSettings",
-    "Settings",
     "SinglePoint",
     "Unconverged",
 ]

@@ -22,6 +22,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from ionscape.errors import CalculationError, InputError, nearest
+from ionscape.levels.registry import refuse_unknown
 from ionscape.structures.exchange import to_structure
 
 MODELS = ("0.3.0", "0.2.0", "r2scan")
@@ -126,15 +127,7 @@ class CHGNetProvider:
 
 
 def _model_of(settings: Mapping[str, Any]) -> str:
-    unknown = set(settings) - {"model"}
-    if unknown:
-        name = min(unknown)
-        raise InputError(
-            f"unknown setting '{name}'",
-            where="level 'chgnet'",
-            expected="the setting 'model'",
-            remedy=nearest(name, ["model"]),
-        )
+    refuse_unknown(settings, ["model"], "level 'chgnet'")
     model = settings.get("model", "0.3.0")
     if model not in MODELS:
         raise InputError(

@@ -6,11 +6,16 @@ The weights may be fetched from the network by these packages on first use; ions
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import importlib.metadata
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from ionscape.levels.registry import refuse_unknown
 
 
 @dataclass(frozen=True)
@@ -41,16 +46,33 @@ class OptionalPotential:
         return f"Install it with `pip install {self.distribution}` in the environment of ionscape."
 
     def identity(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the model's name and the version of the package that holds it."""
+        """Return the model's name, the version of the package, and the hash of weights that are a local file."""
+        model = self._model(settings)
         version = importlib.metadata.version(self.distribution)
-        return {"model": settings.get("model", self.default), "package": f"{self.distribution} {version}"}
+        identity = {"model": model, "package": f"{self.distribution} {version}"}
+        file = Path(model).expanduser()
+        if file.is_file():
+            status = file.stat()
+            identity["weights_sha256"] = _file_hash(file, status.st_mtime_ns, status.st_size)
+        return identity
 
     def calculator(self, settings: Mapping[str, Any], threads: int) -> Any:
         """Return the ASE calculator of the model named in the settings (key ``model``)."""
         import torch
 
+        model = self._model(settings)
         torch.set_num_threads(threads)
-        return self.make(settings.get("model", self.default))
+        return self.make(model)
+
+    def _model(self, settings: Mapping[str, Any]) -> str:
+        refuse_unknown(settings, ["model"], f"level of the package '{self.distribution}'")
+        return str(settings.get("model", self.default))
+
+
+@functools.cache
+def _file_hash(file: Path, modified: int, size: int) -> str:
+    del modified, size  # part of the key of the cache only: a file that was written again is read again
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _mace(model: str) -> Any:
@@ -73,10 +95,12 @@ def _matgl(model: str) -> Any:
 
 
 def _orb(model: str) -> Any:
+    import torch
     from orb_models.forcefield import pretrained
     from orb_models.forcefield.calculator import ORBCalculator
 
-    return ORBCalculator(getattr(pretrained, model)(device="cpu"))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return ORBCalculator(getattr(pretrained, model)(device=device), device=device)
 
 
 MACE = OptionalPotential("mace", "mace-torch", "medium-mpa-0", _mace)

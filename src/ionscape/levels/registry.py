@@ -8,11 +8,14 @@ function that returns an ASE calculator.
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import importlib.metadata
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from ionscape.errors import InputError, nearest
@@ -32,7 +35,7 @@ class Provider(Protocol):
         ...
 
     def calculator(self, settings: Mapping[str, Any], threads: int) -> Any:
-        """Return an ASE calculator that uses at most `threads` threads."""
+        """Return an ASE calculator of energy, forces and stress that uses at most `threads` threads."""
         ...
 
 
@@ -68,7 +71,13 @@ class Level:
         return {**_provider(self.name).identity(dict(self.settings)), "name": self.name}
 
     def calculator(self, threads: int) -> Any:
-        """Return the ASE calculator of this level; built once per process."""
+        """Return the ASE calculator of this level; built once per process.
+
+        Raises
+        ------
+        InputError
+            If the calculator cannot be made, whatever its package or factory raises.
+        """
         return _calculator(self.name, json.dumps(dict(self.settings), sort_keys=True), threads)
 
 
@@ -100,7 +109,31 @@ def _provider(name: str) -> Provider:
 
 @functools.cache
 def _calculator(name: str, settings: str, threads: int) -> Any:
-    return _provider(name).calculator(json.loads(settings), threads)
+    try:
+        return _provider(name).calculator(json.loads(settings), threads)
+    except InputError:
+        raise
+    except Exception as error:  # packages and factories raise anything; one clear error leaves here
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"its calculator cannot be made ({type(error).__name__}: {reason[:200]})",
+            where=f"level '{name}' with settings {settings}",
+            expected="settings with which the level gives an ASE calculator",
+            remedy="Check the settings of the level, and that its weights and what it needs are on this machine.",
+        ) from error
+
+
+def refuse_unknown(settings: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+    """Raise `InputError` if `settings` holds a name that is not in `known`."""
+    unknown = set(settings) - set(known)
+    if unknown:
+        name = min(unknown)
+        raise InputError(
+            f"unknown setting '{name}'",
+            where=where,
+            expected=f"the setting{'s' * (len(known) > 1)} {', '.join(repr(each) for each in known)}",
+            remedy=nearest(name, known),
+        )
 
 
 @dataclass(frozen=True)
@@ -114,18 +147,12 @@ class _Factory:
         return None
 
     def identity(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        return {"factory": self.path, "version": self._version(), "settings": dict(settings)}
+        self._load()
+        return {"factory": self.path, "settings": dict(settings), **_origin(self.path.partition(":")[0])}
 
     def calculator(self, settings: Mapping[str, Any], threads: int) -> Any:
         del threads
         return self._load()(**settings)
-
-    def _version(self) -> str:
-        package = self.path.partition(":")[0].partition(".")[0]
-        try:
-            return importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            return "unversioned"
 
     def _load(self) -> Any:
         module, _, name = self.path.partition(":")
@@ -141,3 +168,16 @@ class _Factory:
                 expected="'module:factory', importable, returning an ASE calculator",
                 remedy="Check the spelling, and that the module is installed or on PYTHONPATH.",
             ) from None
+
+
+@functools.cache
+def _origin(module: str) -> dict[str, str]:
+    """Return the version of the distribution that `module` belongs to, else the hash of its source file."""
+    source = getattr(sys.modules[module], "__file__", None)
+    if source is None:  # built into the interpreter
+        return {"version": "unversioned"}
+    for name in importlib.metadata.packages_distributions().get(module.partition(".")[0], []):
+        distribution = importlib.metadata.distribution(name)
+        if Path(source).is_relative_to(str(distribution.locate_file(""))):  # else another module of the same name
+            return {"version": distribution.version}
+    return {"version": "unversioned", "source_sha256": hashlib.sha256(Path(source).read_bytes()).hexdigest()}

@@ -20,6 +20,7 @@ from pymatgen.core import Structure
 
 from ionscape.errors import CalculationError
 from ionscape.levels.calculation import RelaxationSettings
+from ionscape.levels.evaluation import require_stress
 from ionscape.levels.recording import RecordingCalculator
 from ionscape.structures.exchange import to_atoms, to_structure
 from ionscape.units import Energy, Force, Stress
@@ -72,9 +73,12 @@ def relax_structure(
 
     Raises
     ------
+    InputError
+        If the calculator gives no stress.
     CalculationError
         If the energy is not finite or the volume changes by more than a factor of two.
     """
+    require_stress(calculator)
     recording = RecordingCalculator(calculator, folder / TRAJECTORY)
     atoms = to_atoms(structure)
     atoms.calc = recording

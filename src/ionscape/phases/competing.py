@@ -13,8 +13,8 @@ from types import MappingProxyType
 import numpy as np
 from pymatgen.core import Composition
 
-from ionscape.errors import InputError, MissingReferenceError
-from ionscape.levels.calculation import Lab, RelaxationSettings
+from ionscape.errors import CalculationError, InputError, MissingReferenceError
+from ionscape.levels.calculation import Broken, Lab, Relaxation, RelaxationSettings
 from ionscape.levels.registry import Level
 from ionscape.phases.energies import (
     EnergyFile,
@@ -24,7 +24,7 @@ from ionscape.phases.energies import (
     relaxed_energies,
 )
 from ionscape.phases.references import MOLECULES, ElementReference, calibrating_formulas, fitted_reference
-from ionscape.phases.table import Phase, covered_elements, phase_table, phases_within, reduced_formula
+from ionscape.phases.table import Phase, checked_elements, phase_table, phases_within, reduced_formula
 from ionscape.results import Failure, frozen
 from ionscape.units import EnergyPerAtomArray, FractionalArray
 
@@ -146,8 +146,10 @@ def phase_energies(
     MissingReferenceError
         If energies are missing, with their names and how to make them, or if the table knows no phase with one of
         the elements.
+    CalculationError
+        If the machine ended a relaxation: without the phase the others would look more stable than they are.
     """
-    system = _checked(elements)
+    system = checked_elements(elements)
     needed = _needed(system)
     file = packaged_energies(level)
     energies = known_energies(file, needed)
@@ -157,6 +159,7 @@ def phase_energies(
         raise _refusal(missing, level, system)
     if missing and lab is not None:
         outcomes = relax_phases(missing, level, lab, relaxation or RelaxationSettings())
+        _refuse_broken(outcomes)
         energies |= relaxed_energies(outcomes)
         absent |= {name: end.reason for name, end in outcomes.items() if isinstance(end, Failure)}
     lowest = lowest_energies(energies)
@@ -164,18 +167,12 @@ def phase_energies(
     return _competing(level.name, system, lowest, references, absent)
 
 
-def _checked(elements: Iterable[str]) -> tuple[str, ...]:
-    system = tuple(sorted(set(elements)))
-    covered = covered_elements()
-    unknown = [element for element in system if element not in covered]
-    if unknown or not system:
-        raise MissingReferenceError(
-            f"no packaged phase with {', '.join(unknown) or 'no element at all'}",
-            where="chemical system",
-            expected=f"elements of {', '.join(sorted(covered))}",
-            remedy="Check the symbols; phases of other elements have to be given as files.",
-        )
-    return system
+def _refuse_broken(outcomes: Mapping[str, Relaxation | Failure]) -> None:
+    broken = {name: end.reason for name, end in outcomes.items() if isinstance(end, Broken)}
+    if broken:
+        listed = "; ".join(f"{name} ({reason})" for name, reason in broken.items())
+        message = f"{len(broken)} relaxations of competing phases broke: {listed}. Run again to repeat them."
+        raise CalculationError(message)
 
 
 def _needed(system: Sequence[str]) -> list[Phase]:

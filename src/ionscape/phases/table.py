@@ -21,16 +21,15 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pymatgen.core import Composition, Lattice, Structure
+from pymatgen.core import Composition, Element, Lattice, Structure
 from pymatgen.symmetry.groups import SpaceGroup
 
-from ionscape.errors import MissingReferenceError
-from ionscape.units import Array, Unit
+from ionscape.errors import InputError, MissingReferenceError
+from ionscape.units import Array, Count, Unit
 
 MassDensity = Annotated[float, Unit("g/cm³")]
 Lengths = Annotated[tuple[float, float, float], Unit("Å")]
 Angles = Annotated[tuple[float, float, float], Unit("degree")]
-Count = Annotated[int, Unit("1")]
 
 #: Roles of phases that take part in the hulls of their systems.
 COMPETING = ("primary", "alternative")
@@ -188,6 +187,37 @@ def covered_elements() -> frozenset[str]:
     return frozenset(e for phase in phase_table().values() if phase.role in COMPETING for e in phase.elements)
 
 
+def checked_elements(elements: Iterable[str]) -> tuple[str, ...]:
+    """Return the distinct `elements` in alphabetical order if the table covers them all.
+
+    Raises
+    ------
+    InputError
+        If a symbol is no element.
+    MissingReferenceError
+        If the table has no phase with one of them.
+    """
+    system = tuple(sorted(set(elements)))
+    unknown = [symbol for symbol in system if not Element.is_valid_symbol(symbol)]
+    if unknown:
+        raise InputError(
+            f"unknown element {', '.join(map(repr, unknown))}",
+            where="chemical system",
+            expected="symbols of chemical elements, e.g. Li-Zr-O",
+            remedy="Check the spelling; symbols are case-sensitive.",
+        )
+    covered = covered_elements()
+    lacking = [element for element in system if element not in covered]
+    if lacking or not system:
+        raise MissingReferenceError(
+            f"no packaged phase with {', '.join(lacking) or 'no element at all'}",
+            where="chemical system",
+            expected=f"elements that packaged phases cover: {', '.join(sorted(covered))}",
+            remedy="A study can leave stability out: `ionscape run STUDY --stages host,voids,doping`.",
+        )
+    return system
+
+
 def polymorphs(formula: str) -> list[Phase]:
     """Return the packaged polymorphs of `formula` (any notation of the composition), the primary first.
 
@@ -203,7 +233,7 @@ def polymorphs(formula: str) -> list[Phase]:
             f"no phase '{formula}'",
             where="packaged phase table",
             expected="the formula of a packaged phase (see `ionscape phases`), or a structure file",
-            remedy=_hint(formula),
+            remedy=_calibration_note(reduced) or _hint(formula),
         )
     return sorted(found, key=lambda phase: phase.role != "primary")
 
@@ -235,6 +265,13 @@ def reduced_formula(formula: str) -> str:
     return reduced
 
 
+def _calibration_note(reduced: str) -> str:
+    if not any(phase.formula == reduced and phase.role == "calibration" for phase in phase_table().values()):
+        return ""
+    return f"The table has {reduced} only to calibrate the gas references; its chemical system is not covered."
+
+
 def _hint(formula: str) -> str:
-    close = difflib.get_close_matches(formula, {phase.label for phase in phase_table().values()}, n=1)
+    labels = {phase.label for phase in phase_table().values() if phase.role in COMPETING}
+    close = difflib.get_close_matches(formula, labels, n=1)
     return f"Did you mean '{close[0]}'?" if close else "`ionscape phases` lists the packaged phases."

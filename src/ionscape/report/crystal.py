@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
-from numpy.typing import NDArray
 from pymatgen.core import Element, Structure
 from scipy.spatial import ConvexHull, QhullError
 
 from ionscape.errors import InputError
-from ionscape.units import Array, FractionalArray, Length, LengthArray
+from ionscape.units import Array, FractionalArray, Indices, Length, LengthArray
 
 #: A ligand is more electronegative than its centre by at least this (Pauling's scale).
 LEAST_CONTRAST = 0.4
@@ -27,7 +26,6 @@ SHELL_GAP = 1.18
 #: Atoms this close to a face of the cell (fractional) are repeated on the opposite one.
 BOUNDARY = 0.015
 
-Indices = NDArray[np.int64]
 #: An atom in the crystal: index in the cell and translation in lattice vectors.
 AtomImage = tuple[int, tuple[int, int, int]]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ionscape.report.energy_figures import DecompositionSeries, EwaldSeries, decomposition_figure, ewald_figure
-from ionscape.report.reading import DopedContent, Quantity, StudyRecord, Target, read_study
+from ionscape.report.reading import read_study
+from ionscape.report.records import DopedContent, Quantity, StudyRecord, Target
 from ionscape.report.structure_figure import structure_figure
 from ionscape.report.style import save
 from ionscape.report.typography import converted, significant

@@ -21,11 +21,14 @@ from ionscape.report.figures import (
     structure_stem,
     write_figures,
 )
-from ionscape.report.reading import Crystal, Quantity, StudyRecord, read_study
+from ionscape.report.reading import read_study
+from ionscape.report.records import Crystal, Quantity, StudyRecord
 from ionscape.report.typography import converted, decimals, formula_html, number, significant
 from ionscape.report.vector import inline_svg
 from ionscape.report.verdict import products_html, verdict
 
+#: What relaxations moved, as said on the page.
+MOVED = {"positions": "Positions relaxed", "cell": "Cell relaxed", "positions+cell": "Positions and cell relaxed"}
 #: What each stage is called on the page.
 STAGE_NAMES = {
     "host": "relaxation of host and cathode",
@@ -39,7 +42,8 @@ def build_page(folder: Path) -> Path:
     """Write ``folder/report/index.html`` (and the figures it shows) from ``folder/results.json``; return its path.
 
     The page is one file: styles and drawings are part of it, it loads nothing and runs no script. Stages that
-    were not computed are named as pending. The same results give the same bytes.
+    were not computed are named as pending, those that failed with their reasons. The same results give the same
+    bytes.
 
     Raises
     ------
@@ -61,6 +65,8 @@ def _content(record: StudyRecord) -> dict[str, Any]:
         "record": record,
         "verdict": verdict(record),
         "pending": [STAGE_NAMES[stage] for stage in record.pending],
+        "failed": [(STAGE_NAMES[stage], reason) for stage, reason in record.failed.items()],
+        "relaxed": MOVED.get(record.move, "Relaxed"),
         "figure": functools.partial(_figure, record),
         "download": functools.partial(_download, record),
         "names": {"decomposition": DECOMPOSITION, "ewald": EWALD, "structure": structure_stem},

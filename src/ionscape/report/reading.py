@@ -1,179 +1,33 @@
-"""The only module that knows the layout of ``results.json``: a study folder as typed records.
-
-What a study has not computed yet is an absent record (`StudyRecord.pending` names it), never a zero.
-"""
+"""The only module that knows the layout of ``results.json``: a study folder as typed records."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ionscape.errors import InputError
+from ionscape.report.records import (
+    Comparison,
+    Crystal,
+    DopedCandidate,
+    DopedContent,
+    EmptySite,
+    EmptySites,
+    FailedContent,
+    Phase,
+    Quantity,
+    Reference,
+    StudyRecord,
+    Target,
+)
 
 FORMAT = 1
 STAGES = ("host", "voids", "doping", "stability")
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 _T = TypeVar("_T")
 _REMEDY = "Run `ionscape run` again; it writes results.json anew from the stored calculations."
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A number and its unit."""
-
-    value: float
-    unit: str
-
-
-@dataclass(frozen=True)
-class Crystal:
-    """A relaxed crystal, the host or the cathode, with the cell measured or (if none is known) as given."""
-
-    role: str
-    name: str
-    formula: str
-    space_group: str
-    cell: Mapping[str, Quantity]
-    compared_cell: Mapping[str, Quantity]
-    compared_with: str
-    source: str
-    energy_per_atom: Quantity | None
-    structure_file: str
-    key: str
-
-
-@dataclass(frozen=True)
-class EmptySite:
-    """An empty site of the host."""
-
-    fractional: tuple[float, ...]
-    radius: Quantity
-    multiplicity: int
-    neighbours: Mapping[str, Quantity]
-    density: Quantity | None
-
-
-@dataclass(frozen=True)
-class EmptySites:
-    """The empty sites and how they were found."""
-
-    method: str
-    source: str
-    sites: tuple[EmptySite, ...]
-
-
-@dataclass(frozen=True)
-class DopedCandidate:
-    """One configuration; without energy if its relaxation failed."""
-
-    rank: int
-    ewald: Quantity
-    energy_per_atom: Quantity | None
-    failure: str
-    origin: str
-    structure_file: str
-    key: str
-
-
-@dataclass(frozen=True)
-class DopedContent:
-    """The configurations of one route and content."""
-
-    route: str
-    formula: str
-    x_per_formula_unit: float
-    n_sampled: int
-    n_unique: int
-    exhaustive: bool
-    lowest_ewald: Quantity | None
-    candidates: tuple[DopedCandidate, ...]
-    refined: tuple[DopedCandidate, ...]
-    best: int
-    rho: float | None
-    p_value: float | None
-    why_no_rho: str
-
-    @property
-    def lowest(self) -> DopedCandidate:
-        """The candidate that was kept."""
-        return (self.refined or self.candidates)[self.best]
-
-
-@dataclass(frozen=True)
-class Target:
-    """Decomposition energy of one composition; the host has no route and x = 0."""
-
-    name: str
-    formula: str
-    route: str
-    x_per_formula_unit: float
-    e_d: Quantity
-    products: Mapping[str, float]
-    reaction: str
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A competing phase; `height` is its distance to the hull of all phases."""
-
-    formula: str
-    name: str
-    energy_per_atom: Quantity | None
-    formation_energy_per_atom: Quantity | None
-    height: Quantity | None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A number of the source study beside ours; `target` is the name of a `Target` if it belongs to one."""
-
-    quantity: str
-    target: str
-    ours: Quantity | None
-    study: Quantity
-    source: str
-    note: str
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A method and where it was published."""
-
-    method: str
-    citation: str
-    doi: str
-
-
-@dataclass(frozen=True)
-class StudyRecord:
-    """Everything the report shows, from one study folder."""
-
-    folder: Path
-    name: str
-    title: str
-    seed: str
-    input_sha256: str
-    code: Mapping[str, str]
-    levels: Mapping[str, Mapping[str, Any]]
-    warnings: tuple[str, ...]
-    references: tuple[Reference, ...]
-    crystals: tuple[Crystal, ...]
-    empty_sites: EmptySites | None
-    doping: tuple[DopedContent, ...]
-    targets: tuple[Target, ...]
-    phases: tuple[Phase, ...]
-    excluded: Mapping[str, str]
-    comparison: tuple[Comparison, ...]
-    pending: tuple[str, ...]
-
-    def structure(self, relative: str) -> Path | None:
-        """Return the path of a structure file of the study, or nothing if it is not there or lies outside."""
-        path = (self.folder / relative).resolve()
-        inside = path.is_relative_to(self.folder.resolve())
-        return path if relative and inside and path.is_file() else None
 
 
 def read_study(folder: Path) -> StudyRecord:
@@ -186,7 +40,13 @@ def read_study(folder: Path) -> StudyRecord:
     """
     path = folder / "results.json"
     data = _load(path)
-    stages: Mapping[str, Any] = data.get("stages") or {}
+    recorded: Mapping[str, Any] = data.get("stages") or {}
+    failed = {
+        stage: str(node["failed"])
+        for stage, node in recorded.items()
+        if isinstance(node, dict) and "failed" in node
+    }
+    stages = {stage: node for stage, node in recorded.items() if stage not in failed}
 
     def part(name: str, build: Callable[[Any], _T], source: Mapping[str, Any] = stages) -> _T:
         try:
@@ -204,16 +64,19 @@ def read_study(folder: Path) -> StudyRecord:
         input_sha256=str(study.get("input_sha256", "")),
         code=part("code", lambda node: {str(k): str(v) for k, v in node.items()}, data),
         levels=part("levels", lambda node: {str(k): dict(v) for k, v in node.items()}, data),
+        move=part("relaxation", lambda node: str(node.get("move") or ""), data),
         warnings=part("warnings", lambda node: tuple(map(str, node)), data),
         references=part("references", lambda node: tuple(map(_reference, node)), data),
         crystals=part("host", _crystals),
         empty_sites=part("voids", lambda node: _empty_sites(node) if node else None),
-        doping=part("doping", lambda node: tuple(map(_content, node.get("cells", ())))),
+        doping=part("doping", lambda node: tuple(map(_content, _cells(node, failed=False)))),
+        failed_contents=part("doping", lambda node: tuple(map(_failed_content, _cells(node, failed=True)))),
         targets=part("stability", lambda node: _targets(node.get("targets", ()))),
         phases=part("stability", lambda node: tuple(map(_phase, node.get("phases", ())))),
         excluded=part("stability", lambda node: {str(k): str(v) for k, v in (node.get("excluded") or {}).items()}),
         comparison=part("comparison", lambda node: tuple(map(_comparison, node)), data),
-        pending=tuple(stage for stage in STAGES if not stages.get(stage)),
+        failed={stage: failed[stage] for stage in STAGES if stage in failed},
+        pending=tuple(stage for stage in STAGES if stage not in failed and not stages.get(stage)),
     )
 
 
@@ -263,8 +126,7 @@ def _crystals(node: Mapping[str, Any]) -> tuple[Crystal, ...]:
 
 
 def _crystal(role: str, node: Mapping[str, Any]) -> Crystal:
-    measured = node.get("measured") or node.get("reference_cell") or ()
-    measured = [measured] if isinstance(measured, Mapping) else measured
+    measured = node.get("measured") or ()
     compared = next(iter(measured), None) or node.get("given") or {}
     return Crystal(
         role=role,
@@ -295,9 +157,22 @@ def _site(node: Mapping[str, Any]) -> EmptySite:
     )
 
 
+def _cells(node: Mapping[str, Any], *, failed: bool) -> list[Mapping[str, Any]]:
+    return [cell for cell in node.get("cells", ()) if ("failure" in cell) == failed]
+
+
+def _failed_content(node: Mapping[str, Any]) -> FailedContent:
+    return FailedContent(
+        route=str(node["route"]),
+        formula=str(node["formula"]),
+        x_per_formula_unit=float(_plain(node["x_per_formula_unit"])),
+        reason=str(node["failure"]),
+    )
+
+
 def _content(node: Mapping[str, Any]) -> DopedContent:
     correlation = node.get("correlation") or {}
-    rho = correlation.get("rho", correlation.get("spearman"))
+    rho = correlation.get("rho")
     return DopedContent(
         route=str(node["route"]),
         formula=str(node["formula"]),
@@ -334,17 +209,15 @@ def _targets(nodes: Iterable[Mapping[str, Any]]) -> tuple[Target, ...]:
 
 
 def _target(node: Mapping[str, Any]) -> Target:
-    found: Mapping[str, Any] = {**node, **(node.get("decomposition") or {})}
-    energy = found["e_d"] if "e_d" in found else found["decomposition_energy"]
     route = str(node.get("route") or "")
     return Target(
-        name=str(node.get("name") or found["formula"]),
-        formula=str(found["formula"]),
+        name=str(node.get("name") or node["formula"]),
+        formula=str(node["formula"]),
         route="" if route == "host" else route,
         x_per_formula_unit=float(_plain(node.get("x_per_formula_unit", 0.0))),
-        e_d=quantity(energy, "eV/atom"),
-        products={str(k): float(_plain(v)) for k, v in found["products"].items()},
-        reaction=str(found.get("reaction") or ""),
+        e_d=quantity(node["e_d"], "eV/atom"),
+        products={str(k): float(_plain(v)) for k, v in node["products"].items()},
+        reaction=str(node.get("reaction") or ""),
     )
 
 
@@ -353,9 +226,7 @@ def _phase(node: Mapping[str, Any]) -> Phase:
         formula=str(node["formula"]),
         name=str(node.get("name") or ""),
         energy_per_atom=_maybe(node.get("energy_per_atom"), "eV/atom"),
-        formation_energy_per_atom=_maybe(
-            node.get("formation_energy_per_atom", node.get("formation_energy")), "eV/atom"
-        ),
+        formation_energy=_maybe(node.get("formation_energy"), "eV/atom"),
         height=_maybe(node.get("height"), "eV/atom"),
     )
 

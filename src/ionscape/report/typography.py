@@ -10,7 +10,7 @@ import re
 
 from markupsafe import Markup, escape
 
-from ionscape.report.reading import Quantity
+from ionscape.report.records import Quantity
 
 _FORMULA = re.compile(r"^(?:[A-Z][a-z]?(?:\d+(?:\.\d+)?)?|\((?=[A-Z])|\)(?:\d+(?:\.\d+)?)?)+$")
 _COUNT = re.compile(r"(?<=[A-Za-z)])(\d+(?:\.\d+)?)")

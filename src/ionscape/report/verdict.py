@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ionscape.report.energy_figures import PLAUSIBLE
 from ionscape.report.figures import level_name, routes
-from ionscape.report.reading import Quantity, StudyRecord, Target
+from ionscape.report.records import Quantity, StudyRecord, Target
 from ionscape.report.typography import converted, decimals, formula_html, number, significant
 
 #: Differences of decomposition energies smaller than this decide nothing, meV/atom.

@@ -11,6 +11,7 @@ from pymatgen.core import Composition
 from ionscape.levels.calculation import Lab, RelaxationSettings
 from ionscape.levels.registry import Level
 from ionscape.phases.competing import CompetingPhases, phase_energies
+from ionscape.phases.formation import formation_energy
 from ionscape.phases.references import ElementReference
 from ionscape.stability.decomposition import Decomposition, decomposition_energy
 from ionscape.stability.settings import StabilitySettings
@@ -126,17 +127,5 @@ def judged_phases(phases: CompetingPhases) -> tuple[JudgedPhase, ...]:
 
 def _judged(phases: CompetingPhases, i: int) -> JudgedPhase:
     formula, energy = phases.formulas[i], float(phases.energies[i])
-    elements = Composition(formula).fractional_composition.get_el_amt_dict()
-    references = sum(x * _element_energy(phases, element) for element, x in elements.items())
     height = decomposition_energy(formula, phases, energy).decomposition_energy
-    return JudgedPhase(phases.labels[i], energy, energy - references, max(height, 0.0))
-
-
-def _element_energy(phases: CompetingPhases, element: str) -> float:
-    return float(
-        min(
-            e
-            for e, row in zip(phases.energies, phases.fractions, strict=True)
-            if row[phases.elements.index(element)] > 1 - 1e-9
-        )
-    )
+    return JudgedPhase(phases.labels[i], energy, formation_energy(formula, phases), max(height, 0.0))

@@ -6,7 +6,10 @@ atoms that do not overlap.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +27,8 @@ SHORTEST_DISTANCE = 0.6
 
 def read_structure(path: str | Path) -> Structure:
     """Return the crystal structure in `path` (CIF, POSCAR, extxyz or any format that pymatgen or ASE reads).
+
+    Of several frames (extxyz, .traj, …) the last is taken.
 
     Raises
     ------
@@ -51,10 +56,13 @@ def _parse(file: Path) -> Structure:
         warnings.simplefilter("ignore")
         try:
             if file.suffix.lower() in {".xyz", ".extxyz", ".traj"}:
-                from ase.io import read
-
-                return to_structure(read(file, index=-1))
-            return Structure.from_file(file)
+                return _parse_with_ase(file)
+            try:
+                return Structure.from_file(file)
+            except ValueError as error:
+                if "Unrecognized extension" not in str(error):  # a format that pymatgen knows, with a fault in it
+                    raise
+                return _parse_with_ase(file)
         except InputError:
             raise
         except Exception as error:  # noqa: BLE001  parsers raise anything; one clear error leaves here
@@ -65,6 +73,12 @@ def _parse(file: Path) -> Structure:
                 expected="a valid CIF, POSCAR, extxyz or other structure file with a periodic cell",
                 remedy="Open it in VESTA or `ase gui` to see what is wrong, or export it again.",
             ) from None
+
+
+def _parse_with_ase(file: Path) -> Structure:
+    from ase.io import read
+
+    return to_structure(read(file, index=-1))
 
 
 def check_structure(structure: Structure, *, where: str) -> None:
@@ -144,11 +158,61 @@ def to_structure(atoms: Atoms) -> Structure:
 
 
 def write_cif(structure: Structure, path: Path) -> Path:
-    """Write `structure` as CIF with full precision (P1, order of sites kept) and return the path."""
+    """Write `structure` as CIF with full precision (P1, order of sites kept) and return the path.
+
+    The file appears whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
     from pymatgen.io.cif import CifWriter
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     plain = structure.copy()
     plain.remove_oxidation_states()
-    CifWriter(plain, significant_figures=10).write_file(path)
+    text = str(CifWriter(plain, significant_figures=10))
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
     return path
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Provide a file beside `path` to write to, which takes the name of `path` once it is complete.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error.strerror or str(error)) from None
+
+
+def check_writable(path: Path) -> None:
+    """Raise `InputError` unless a file can be written at `path`; what is there already is left as it is."""
+    if path.is_dir():
+        raise _unwritable(path, "is a folder")
+    parent = next((folder for folder in path.absolute().parents if folder.exists()), path.absolute().parent)
+    if not parent.is_dir():
+        raise _unwritable(path, f"{parent} is not a folder")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise _unwritable(path, f"no permission to write in {parent}")
+
+
+def _unwritable(path: Path, reason: str) -> InputError:
+    return InputError(
+        f"cannot be written ({reason})",
+        where=str(path),
+        expected="a path of a file in a folder that can be written",
+        remedy="Choose another path, or check the permissions and the space on the disk.",
+    )

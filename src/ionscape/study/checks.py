@@ -28,6 +28,7 @@ def check_study(study: Study, host: Crystal, level: Level, stages: Iterable[str]
         If a competing phase has no energy at `level` and may not be relaxed.
     """
     stages = set(stages)
+    _check_dear(study)
     if study.doping is not None:
         _check_routes(study.doping)
         if "doping" in stages:
@@ -36,6 +37,17 @@ def check_study(study: Study, host: Crystal, level: Level, stages: Iterable[str]
         _check_references(study, host)
         if not study.stability.relax_missing:
             phase_energies(level, _elements(study, host))
+
+
+def _check_dear(study: Study) -> None:
+    kept = study.doping.keep_dear if study.doping else 0
+    if bool(kept) != bool(study.levels.dear):
+        raise InputError(
+            f"keep_dear = {kept} {'without' if kept else 'with'} a dear level",
+            where="doping.keep_dear",
+            expected="a dear level together with the number of candidates that are relaxed at it",
+            remedy="Give both [levels.dear] and keep_dear ≥ 1 under [doping], or neither.",
+        )
 
 
 def _check_routes(table: DopingTable) -> None:

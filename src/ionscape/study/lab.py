@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ionscape.levels.calculation import Relaxation, RelaxationSettings, SinglePoint, Unconverged
+from ionscape.levels.calculation import Broken, Relaxation, RelaxationSettings, SinglePoint, Unconverged
 from ionscape.levels.registry import Level
 from ionscape.results import Failure
 from ionscape.study import tasks
@@ -92,9 +92,10 @@ class Laboratory:
 
 
 def _relaxation(key: str, result: dict[str, Any]) -> Relaxation | Failure:
-    reason = result.get("error") or result.get("failure")
-    if reason:
-        return Failure(reason, key)
+    if "error" in result:
+        return Broken(result["error"], key)
+    if "failure" in result:
+        return Failure(result["failure"], key)
     structure = tasks.structure_from_json(result["structure"])
     relaxation = Relaxation(
         structure=structure,
@@ -117,9 +118,10 @@ def _relaxation(key: str, result: dict[str, Any]) -> Relaxation | Failure:
 
 
 def _single_point(key: str, result: dict[str, Any], structure: Structure) -> SinglePoint | Failure:
-    reason = result.get("error") or result.get("failure")
-    if reason:
-        return Failure(reason, key)
+    if "error" in result:
+        return Broken(result["error"], key)
+    if "failure" in result:
+        return Failure(result["failure"], key)
     forces, stress = np.array(result["forces_eV_per_A"]), np.array(result["stress_eV_per_A3"])
     return SinglePoint(
         structure=structure,

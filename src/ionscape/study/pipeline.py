@@ -12,14 +12,14 @@ import time
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pymatgen.core import Structure
 
-from ionscape.doping.funnel import DopedCell, Workbench, dope_all
+from ionscape.doping.funnel import DopedCell, FailedCell, Workbench, dope_all
 from ionscape.doping.proposal import DopingTask
-from ionscape.errors import CalculationError, InputError, nearest
+from ionscape.errors import InputError, IonscapeError, nearest
 from ionscape.levels.registry import Level
 from ionscape.stability.stage import StabilityTarget, judge_stability
 from ionscape.structures.voids import EmptySites, find_empty_sites
@@ -29,18 +29,19 @@ from ionscape.study.crystals import Crystal, RelaxedCrystal, relax_crystals
 from ionscape.study.inputs import crystal_of
 from ionscape.study.lab import Laboratory
 from ionscape.study.progress import Progress
-from ionscape.units import Seconds
+from ionscape.units import Seconds, Unit
 
 State = Literal["pending", "done", "cached", "failed", "skipped"]
 
 
 @dataclass(frozen=True)
 class StageRecord:
-    """What became of a stage: its state, its duration in s, and why it failed if it did."""
+    """What became of a stage: its state, its duration, and if it failed why and with which exit code."""
 
     state: State
     seconds: Seconds = 0.0
     reason: str = ""
+    exit_code: Annotated[int, Unit("1")] = 0
 
 
 @dataclass
@@ -60,6 +61,11 @@ class Run:
     lab: Laboratory
     progress: Progress
     findings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def doped_cells(self) -> list[DopedCell]:
+        """The doped cells found so far; contents without one are left out."""
+        return [cell for cell in self.findings.get("doping", []) if isinstance(cell, DopedCell)]
 
     @property
     def deciding(self) -> Level:
@@ -113,7 +119,7 @@ def run_stages(
         note(records)
         broken = [need for need in STAGES[name].needs if need not in run.findings]
         if broken:
-            records[name] = StageRecord("skipped", reason=f"needs {', '.join(broken)}")
+            records[name] = StageRecord("skipped", reason=f"needs {', '.join(broken)}", exit_code=3)
             continue
         records[name] = _run_stage(run, name)
     note(records)
@@ -122,13 +128,14 @@ def run_stages(
 
 def _run_stage(run: Run, name: str) -> StageRecord:
     run.progress.enter(name)
-    started, computed = time.monotonic(), run.lab.computed
+    started, computed, reused = time.monotonic(), run.lab.computed, run.lab.reused
     try:
         run.findings[name] = STAGES[name].perform(run)
-    except CalculationError as error:
+    except IonscapeError as error:
         run.progress.message(f"{name}: failed: {error}")
-        return StageRecord("failed", time.monotonic() - started, str(error))
-    state: State = "done" if run.lab.computed > computed else "cached"
+        return StageRecord("failed", time.monotonic() - started, str(error), error.exit_code)
+    only_reused = run.lab.reused > reused and run.lab.computed == computed
+    state: State = "cached" if only_reused else "done"
     return StageRecord(state, time.monotonic() - started)
 
 
@@ -166,7 +173,7 @@ def _voids(run: Run) -> EmptySites:
     return find_empty_sites(host.structure, run.study.voids, charges=host.charges or None)
 
 
-def _doping(run: Run) -> list[DopedCell]:
+def _doping(run: Run) -> list[DopedCell | FailedCell]:
     table, host = run.study.doping, run.findings["host"][0]
     assert table is not None  # noqa: S101  `stages_of` leaves the stage out without its table
     tasks = [
@@ -184,7 +191,7 @@ def _stability(run: Run) -> Any:
     targets = [StabilityTarget(host.name, host.structure.composition, host.energy_per_atom)]
     targets += [
         StabilityTarget(f"{cell.route}, {cell.count}", cell.structure.composition, cell.energy_per_atom)
-        for cell in run.findings.get("doping", [])
+        for cell in run.doped_cells
     ]
     return judge_stability(targets, run.study.stability, run.deciding, run.study.relaxation, run.lab)
 

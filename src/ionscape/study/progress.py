@@ -72,6 +72,12 @@ class Progress:
         self._finished_count += 1
         self._show(force=True)
 
+    def end(self) -> None:
+        """Leave the live line, so that what is written next begins a new one."""
+        if self.stream is not None and self.stream.isatty() and self._last_line:
+            self.stream.write("\n")
+            self.stream.flush()
+
     def message(self, text: str) -> None:
         """Show one line of text."""
         if self.stream is not None:

@@ -6,34 +6,68 @@ bytes as an uninterrupted one. Durations are told by the command line and in the
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ionscape import __version__
-from ionscape.doping.funnel import Candidate, DopedCell
+from ionscape.doping.funnel import Candidate, DopedCell, FailedCell
 from ionscape.results import Failure, to_json
 from ionscape.stability.stage import BulkStability, JudgedTarget
 from ionscape.structures.exchange import write_cif
 from ionscape.study.comparison import compare
-from ionscape.study.pipeline import Run, formula_units
+from ionscape.study.crystals import RelaxedCrystal
+from ionscape.study.pipeline import STAGES, Run, StageRecord, formula_units
 from ionscape.study.references import references_of
 from ionscape.study.schema import Study, StudyFile
+from ionscape.study.store import request_key
+from ionscape.study.tasks import structure_to_json
 
 FORMAT = 1
+#: Packages whose versions can change a number.
+CODES = ("ionscape", "ase", "chgnet", "numpy", "pymatgen", "scipy", "spglib", "torch")
 
 
-def write_record(run: Run, study_file: StudyFile, folder: Path) -> Path:
-    """Write ``results.json`` and ``structures/*.cif`` into `folder`; return the first."""
-    return write_json(folder / "results.json", record_of(run, study_file, folder))
+def write_record(run: Run, study_file: StudyFile, stages: Mapping[str, StageRecord], folder: Path) -> Path:
+    """Write ``results.json`` and ``structures/*.cif`` into `folder`; return the first.
 
-
-def record_of(run: Run, study_file: StudyFile, folder: Path) -> dict[str, Any]:
-    """Return the content of ``results.json``; structures are written beside it."""
+    Stages that this run left out are kept from an earlier record of the same study, levels, seed and code.
+    """
+    path = folder / "results.json"
+    head = head_of(run, study_file)
+    found = {name: WRITERS[name](run, finding, folder) for name, finding in run.findings.items()}
+    failed = {name: {"failed": record.reason} for name, record in stages.items() if name not in run.findings}
+    earlier = _earlier(path, head)
+    merged = {**earlier.get("stages", {}), **found, **failed}
+    kept = earlier.get("warnings", []) if set(merged) - set(stages) else []
     study = study_file.content
-    stages = {name: WRITERS[name](run, finding, folder) for name, finding in run.findings.items()}
+    return write_json(
+        path,
+        {
+            **head,
+            "stages": {name: merged[name] for name in STAGES if name in merged},
+            "comparison": [to_json(row) for row in compare(study.reference, merged)],
+            "warnings": list(dict.fromkeys([*kept, *warnings_of(run)])),
+            "references": [vars(reference) for reference in references_of_study(study, merged)],
+        },
+    )
+
+
+def _earlier(path: Path, head: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    same = isinstance(earlier, dict) and all(earlier.get(name) == value for name, value in head.items())
+    return earlier if same else {}
+
+
+def head_of(run: Run, study_file: StudyFile) -> dict[str, Any]:
+    """Return what identifies the record: format, study and its inputs, code versions, levels, relaxation."""
+    study = study_file.content
     return {
         "format": FORMAT,
         "study": {
@@ -41,24 +75,24 @@ def record_of(run: Run, study_file: StudyFile, folder: Path) -> dict[str, Any]:
             "title": study.study.title or study.study.name,
             "seed": study.study.seed,
             "input_sha256": study_file.sha256,
+            "structures_sha256": {
+                crystal.name: request_key(structure_to_json(crystal.structure, digits=10))
+                for crystal in run.crystals
+            },
         },
-        "code": {"ionscape": __version__},
+        "code": {name: importlib.metadata.version(name) for name in CODES},
         "levels": {
             "cheap": run.cheap.identity(),
             **({"dear": run.deciding.identity()} if run.deciding != run.cheap else {}),
         },
         "relaxation": study.relaxation.model_dump(),
-        "stages": stages,
-        "comparison": [to_json(row) for row in compare(study.reference, stages)],
-        "warnings": warnings_of(run),
-        "references": [vars(reference) for reference in references_of_study(study, run.findings)],
     }
 
 
 def references_of_study(study: Study, stages: Sequence[str] | Mapping[str, Any]) -> list[Any]:
     """Return the references of the methods that `study` uses in `stages`."""
     return references_of(
-        level=study.levels.cheap.name,
+        levels=(study.levels.cheap, *filter(None, [study.levels.dear])),
         optimizer=study.relaxation.optimizer,
         stages=frozenset(stages),
         search=study.doping.search if study.doping else "",
@@ -83,19 +117,32 @@ def _voids(run: Run, sites: Any, folder: Path) -> dict[str, Any]:
     return data
 
 
-def _doping(run: Run, cells: Sequence[DopedCell], folder: Path) -> dict[str, Any]:
+def _doping(run: Run, cells: Sequence[DopedCell | FailedCell], folder: Path) -> dict[str, Any]:
     table, host = run.study.doping, run.crystals[0].structure
     assert table is not None  # noqa: S101  there is no such finding without the table
     units = formula_units(host, table.supercell)
     return {
         "supercell": list(table.supercell),
         "search": table.search,
-        "cells": [_doped_cell(cell, units, folder) for cell in cells],
+        "cells": [
+            _doped_cell(cell, units, folder) if isinstance(cell, DopedCell) else _failed_cell(cell, units)
+            for cell in cells
+        ],
+    }
+
+
+def _failed_cell(cell: FailedCell, units: int) -> dict[str, Any]:
+    return {
+        "route": cell.route,
+        "count": to_json(cell.count, "1"),
+        "formula": cell.formula,
+        "x_per_formula_unit": to_json(cell.count / units, "1"),
+        "failure": cell.reason,
     }
 
 
 def _doped_cell(cell: DopedCell, units: int, folder: Path) -> dict[str, Any]:
-    name = f"{'-'.join(cell.route.split())}-{cell.count}"
+    name = f"{re.sub(r'[^A-Za-z0-9]+', '-', cell.route).strip('-')}-{cell.count}"
     data: dict[str, Any] = to_json(cell)
     data["x_per_formula_unit"] = to_json(cell.count / units, "1")
     data["lowest_ewald"] = to_json(float(cell.sampled_ewald[0]), "eV")
@@ -131,13 +178,14 @@ def _stability(run: Run, judged: BulkStability, folder: Path) -> dict[str, Any]:
     del folder
     table = run.study.doping
     units = formula_units(run.crystals[0].structure, table.supercell) if table else 1
-    cells = {f"{cell.route}, {cell.count}": cell for cell in run.findings.get("doping", [])}
+    cells = {f"{cell.route}, {cell.count}": cell for cell in run.doped_cells}
+    host = run.findings["host"][0]
     data: dict[str, Any] = to_json(judged)
-    data["targets"] = [_judged(target, cells.get(target.name), units) for target in judged.targets]
+    data["targets"] = [_judged(target, cells.get(target.name), units, host) for target in judged.targets]
     return data
 
 
-def _judged(target: JudgedTarget, cell: DopedCell | None, units: int) -> dict[str, Any]:
+def _judged(target: JudgedTarget, cell: DopedCell | None, units: int, host: RelaxedCrystal) -> dict[str, Any]:
     decomposition = target.decomposition
     return {
         "name": target.name,
@@ -148,6 +196,7 @@ def _judged(target: JudgedTarget, cell: DopedCell | None, units: int) -> dict[st
         "e_d": to_json(decomposition.decomposition_energy, "eV/atom"),
         "products": to_json(decomposition.products, "1"),
         "reaction": decomposition.reaction,
+        "key": cell.lowest.key if cell else host.key,
     }
 
 
@@ -161,8 +210,12 @@ WRITERS: dict[str, Callable[[Run, Any, Path], dict[str, Any]]] = {
 
 def warnings_of(run: Run) -> list[str]:
     """Return what a reader must know before using the numbers."""
-    texts = []
-    for cell in run.findings.get("doping", []):
+    texts = [
+        f"{cell.formula} ({cell.route}): no candidate gave an energy: {cell.reason}"
+        for cell in run.findings.get("doping", [])
+        if isinstance(cell, FailedCell)
+    ]
+    for cell in run.doped_cells:
         failed = [c.outcome for c in (*cell.candidates, *cell.refined) if isinstance(c.outcome, Failure)]
         texts += [f"{cell.formula} ({cell.route}): a candidate gave no energy: {f.reason}" for f in failed]
     for crystal in run.findings.get("host", []):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ionscape.study.schema import LevelTable
 
 
 @dataclass(frozen=True)
@@ -15,12 +20,6 @@ class Reference:
 
 
 REFERENCES = {
-    "source": Reference(
-        "Source study",
-        "R. Jalem, Y. Tateyama, K. Takada, T. Yamada, K. Teshima, First-principles study on the interfacial "
-        "cathode-contact stability and Li diffusivity of N-doped Li6Zr2O7 for all-solid-state Li-ion batteries",
-        "",
-    ),
     "chgnet": Reference(
         "CHGNet universal potential",
         "B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023)",
@@ -84,21 +83,34 @@ REFERENCES = {
         "A. Wang et al., Sci. Rep. 11, 15496 (2021)",
         "10.1038/s41598-021-94550-5",
     ),
+    "gases": Reference(
+        "Reference energies of gases",
+        "L. Wang, T. Maxisch, G. Ceder, Phys. Rev. B 73, 195107 (2006)",
+        "10.1103/PhysRevB.73.195107",
+    ),
+    "spearman": Reference("Rank correlation", "C. Spearman, Am. J. Psychol. 15, 72 (1904)", "10.2307/1412159"),
+    "mace": Reference("MACE-MP", "I. Batatia et al., arXiv:2401.00096 (2024)", "10.48550/arXiv.2401.00096"),
+    "sevennet": Reference(
+        "SevenNet", "Y. Park et al., J. Chem. Theory Comput. 20, 4857 (2024)", "10.1021/acs.jctc.4c00190"
+    ),
+    "orb": Reference("Orb", "M. Neumann et al., arXiv:2410.22570 (2024)", "10.48550/arXiv.2410.22570"),
     "parsl": Reference("Parsl", "Y. Babuji et al., HPDC 2019, 25", "10.1145/3307681.3325400"),
 }
 
 
 def references_of(
-    *, level: str, optimizer: str, stages: frozenset[str], search: str, voids: str
+    *, levels: Sequence[LevelTable], optimizer: str, stages: frozenset[str], search: str, voids: str
 ) -> list[Reference]:
     """Return the references of the methods that a study with these choices uses, in the order of their use."""
     keys = ["ase", "pymatgen", "spglib", "parsl", optimizer]
-    if level == "chgnet":
-        keys += ["chgnet", "corrections"]
+    for level in levels:
+        keys += [level.name] if level.name in REFERENCES else []
+        if level.name == "chgnet" and level.settings.get("model") != "r2scan":
+            keys.append("corrections")
     if "voids" in stages:
         keys += ["density", "form factors"] if voids == "density" else []
     if "doping" in stages:
-        keys += ["ewald"] + (["annealing"] if "anneal" in search else [])
+        keys += ["ewald", "spearman"] + (["annealing"] if "anneal" in search else [])
     if "stability" in stages:
-        keys += ["hull", "highs", "metastability", "materials project"]
-    return [REFERENCES[key] for key in keys]
+        keys += ["hull", "highs", "gases", "metastability", "materials project"]
+    return [REFERENCES[key] for key in dict.fromkeys(keys)]

@@ -72,13 +72,13 @@ def run_study(path: Path, options: RunOptions, progress: Progress) -> StudyRun:
     names = stages_of(study_file.content, options.stages)
     folder = _folder(study_file, options)
     store = Store(options.store or folder / STORE)
-    _make_importable(study_file.folder)
+    make_importable(study_file.folder)
     engine = LocalWorkers(study_file.content.engine) if options.engine == "local" else InProcess()
     lab = Laboratory(store, engine, progress)
     run = begin(study_file, lab, progress, names)
     try:
         records = run_stages(run, names, functools.partial(_note, folder, store))
-        write_record(run, study_file, folder)
+        write_record(run, study_file, records, folder)
     finally:
         lab.close()
     return StudyRun(folder, records)
@@ -99,8 +99,9 @@ def _folder(study_file: StudyFile, options: RunOptions) -> Path:
     folder = (options.out or Path("runs") / study_file.content.study.name).resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".writable").touch()
-        (folder / ".writable").unlink()
+        probe = folder / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
     except OSError as error:
         raise InputError(
             f"cannot be written ({error.strerror})",
@@ -111,7 +112,7 @@ def _folder(study_file: StudyFile, options: RunOptions) -> Path:
     return folder
 
 
-def _make_importable(folder: Path) -> None:
+def make_importable(folder: Path) -> None:
     """Let ``module:factory`` levels live beside the study file, here and in the workers."""
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
@@ -134,12 +135,15 @@ class StudyStatus:
         State of each stage.
     complete
         Number of finished calculations in the store.
+    corrupt
+        Keys of those that miss files; only `verify` reads every file again.
     unfinished
         Keys of calculations that were begun and not finished.
     """
 
     stages: dict[str, str]
     complete: int
+    corrupt: list[str]
     unfinished: list[str]
 
 
@@ -154,7 +158,9 @@ def study_status(folder: Path) -> StudyStatus:
     data = _run_file(folder)
     store = store_of(folder)
     stages = {name: record["state"] for name, record in data["stages"].items()}
-    return StudyStatus(stages, sum(1 for _ in store.finished()), store.unfinished())
+    keys = list(store.finished())
+    corrupt = [key for key in keys if store.damage(key, rehash=False) is not None]
+    return StudyStatus(stages, len(keys) - len(corrupt), corrupt, store.unfinished())
 
 
 def store_of(folder: Path) -> Store:
