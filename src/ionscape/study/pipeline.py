@@ -20,6 +20,7 @@ from pymatgen.core import Structure
 from ionscape.doping.funnel import DopedCell, FailedCell, Workbench, dope_all
 from ionscape.doping.proposal import DopingTask
 from ionscape.errors import InputError, IonscapeError, nearest
+from ionscape.levels.evaluation import require_stress
 from ionscape.levels.registry import Level
 from ionscape.stability.stage import StabilityTarget, judge_stability
 from ionscape.structures.voids import EmptySites, find_empty_sites
@@ -100,6 +101,9 @@ def begin(study_file: schema.StudyFile, lab: Laboratory, progress: Progress, sta
     crystals = [crystal_of(table, study_file.folder, f"{name}.structure") for name, table in named]
     cheap = Level.of(study.levels.cheap.name, study.levels.cheap.settings)
     dear = Level.of(study.levels.dear.name, study.levels.dear.settings) if study.levels.dear else None
+    for level in filter(None, [cheap, dear]):
+        if ":" in level.name:  # a registered provider promises stresses, a factory does not
+            require_stress(level.calculator(1), where=f"level '{level.name}'")
     run = Run(study, crystals, cheap, dear, lab, progress)
     check_study(study, crystals[0], run.deciding, stages)
     return run
