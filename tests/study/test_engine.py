@@ -75,7 +75,10 @@ class Assassin(Progress):
             os.kill(self.victim, signal.SIGKILL)
 
 
-def test_lost_worker_is_replaced_and_its_calculation_continues(cells, toy, positions, tmp_path, lines) -> None:
+def test_lost_worker_is_replaced_and_its_calculation_continues(
+    cells, toy, positions, tmp_path, lines, monkeypatch
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # as when the environment is not activated
     diary, store = tmp_path / "diary", Store(tmp_path / "store")
     assassin = Assassin()
     assassin.diary = diary

@@ -134,6 +134,7 @@ class LocalWorkers:
         executor = HighThroughputExecutor(
             label="local",
             address="127.0.0.1",
+            interchange_launch_cmd=[sys.executable, "-m", "parsl.executors.high_throughput.interchange"],
             loopback_address="127.0.0.1",
             max_workers_per_node=self.workers,
             heartbeat_period=HEARTBEAT,
