@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
-import spglib
 from numba import njit
 from numpy.typing import NDArray
 from pymatgen.core import Element
 
 from ionscape.doping.sites import SiteLattice
-from ionscape.errors import InputError
+from ionscape.structures.orbits import symmetry_dataset
 from ionscape.units import Array, FractionalArray, Indices, LengthArray
 
 #: Distance within which a symmetry operation must bring an atom onto an atom, Å.
@@ -75,21 +73,8 @@ def _operations(sites: SiteLattice, precision: float) -> tuple[NDArray[np.int32]
     """Return rotations and translations (fractional) that map the host atoms and the lattice of the supercell."""
     atoms = [i for i, element in enumerate(sites.elements) if element]
     numbers = [Element(sites.elements[i]).Z for i in atoms]
-    with warnings.catch_warnings():
-        # spglib announces that failures will raise one day; until then they return None
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            found = spglib.get_symmetry((sites.lattice, sites.fractional[atoms], numbers), symprec=precision)
-        except spglib.SpglibError:
-            found = None
-    if found is None:
-        raise InputError(
-            "the symmetry of the host cannot be determined",
-            where="doping",
-            expected=f"a crystal whose atoms are farther apart than {precision} Å",
-            remedy="Check the cell and the positions for overlapping atoms.",
-        )
-    return found["rotations"], found["translations"]
+    found = symmetry_dataset((sites.lattice, sites.fractional[atoms], numbers), precision)
+    return found.rotations, found.translations
 
 
 def _permutation(sites: SiteLattice, image: FractionalArray) -> Indices | None:

@@ -23,6 +23,9 @@ from ionscape.units import Array, FractionalArray
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
+#: Lattice vectors as rows (3, 3), Å; fractional coordinates (n, 3); atomic numbers.
+Cell = tuple[Array, Array, list[int]]
+
 
 @dataclass(frozen=True)
 class SpaceGroup:
@@ -67,20 +70,36 @@ def primitive_crystal(structure: Structure, precision: float) -> tuple[Structure
     from pymatgen.core import Lattice
     from pymatgen.core import Structure as Crystal
 
-    found = _dataset(structure, precision)
+    found = symmetry_dataset(_cell(structure), precision)
     lattice = Lattice(found.primitive_lattice).get_lll_reduced_lattice()
     chosen = np.unique(found.mapping_to_primitive, return_index=True)[1]
     species = [structure[int(k)].specie.symbol for k in chosen]
     positions = structure.cart_coords[chosen]
     primitive = Crystal(lattice, species, positions, coords_are_cartesian=True, to_unit_cell=True)
-    operations = _dataset(primitive, precision)
+    operations = symmetry_dataset(_cell(primitive), precision)
     rotations = np.array(operations.rotations, dtype=np.int64)
     return primitive, SpaceGroup(rotations, np.array(operations.translations), str(found.international))
 
 
-def _dataset(structure: Structure, precision: float) -> Any:
-    numbers = [site.specie.Z for site in structure]
-    cell = (structure.lattice.matrix, structure.frac_coords, numbers)
+def _cell(structure: Structure) -> Cell:
+    return structure.lattice.matrix, structure.frac_coords, [site.specie.Z for site in structure]
+
+
+def symmetry_dataset(cell: Cell, precision: float) -> Any:
+    """Return spglib's symmetry dataset of a cell: rotations, translations, mapping to the primitive cell, ….
+
+    Parameters
+    ----------
+    cell
+        Lattice vectors as rows (3, 3), Å; fractional coordinates (n, 3); atomic numbers (n,).
+    precision
+        Distance within which positions count as equivalent, Å.
+
+    Raises
+    ------
+    InputError
+        If spglib cannot find the symmetry (overlapping atoms, a singular cell).
+    """
     with warnings.catch_warnings():
         # spglib announces that failures will raise one day; until then they return None
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -90,8 +109,8 @@ def _dataset(structure: Structure, precision: float) -> Any:
             found = None
     if found is None:
         raise InputError(
-            f"symmetry of {structure.composition.reduced_formula} cannot be determined",
-            where="structure",
+            "the symmetry of the crystal cannot be determined",
+            where=f"structure of {len(cell[2])} atoms",
             expected=f"a valid crystal whose atoms are farther apart than {precision} Å",
             remedy="Check the cell and the positions, or change the symmetry precision.",
         )
