@@ -28,6 +28,7 @@ lint: install
 	$(BIN)/mypy
 
 bench: install          ## every benchmark, beside its peer; results in benchmarks/results
+	$(BIN)/python benchmarks/quick_study.py
 	$(BIN)/python benchmarks/ewald_ranking.py
 	$(BIN)/python benchmarks/chgnet_evaluation.py
 
