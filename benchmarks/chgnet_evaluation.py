@@ -99,7 +99,7 @@ def evaluations(cell: Structure, ours: Any, theirs: Any, repeats: int) -> dict[s
         "ours_ms": round(medians["ours"], 1),
         "chgnet_ms": round(medians["theirs"], 1),
         "ratio": round(medians["theirs"] / medians["ours"], 2),
-        "energy_difference_eV_per_atom": energy,
+        "energy_difference_eV_per_atom": float(energy),
         "force_difference_eV_per_A": difference,
     }
 
@@ -135,7 +135,7 @@ def row(name: str, atoms: int, steps: int, seconds: float, final: Structure) -> 
         "threads": torch.get_num_threads(),
         "steps": steps,
         "seconds": round(seconds, 2),
-        "energy_eV_per_atom": round(judged.get_potential_energy() / atoms, 5),
+        "energy_eV_per_atom": round(float(judged.get_potential_energy()) / atoms, 5),
         "fmax_eV_per_A": round(float(np.linalg.norm(judged.get_forces(), axis=1).max()), 4),
         "smax_eV_per_A3": round(float(np.abs(judged.get_stress()).max()), 5),
     }
