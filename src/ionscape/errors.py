@@ -55,6 +55,12 @@ class CalculationError(IonscapeError):
     exit_code = 3
 
 
+def unreadable(error: Exception, what: str, *, where: str, expected: str, remedy: str) -> InputError:
+    """Return the `InputError` for a file that a parser could not read as `what`; parsers raise anything."""
+    reason = " ".join(str(error).split())[:160] or type(error).__name__
+    return InputError(f"cannot be read as {what} ({reason})", where=where, expected=expected, remedy=remedy)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint ``Did you mean 'x'?`` for a misspelt name, or the list of the known names."""
     names = sorted(known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,10 @@ from ionscape.errors import CalculationError, InputError
 if TYPE_CHECKING:
     from pymatgen.core import Composition, Structure
 
-    from ionscape.levels.calculation import RelaxationSettings
+    from ionscape.levels.calculation import Relaxation
     from ionscape.levels.registry import Level
-    from ionscape.phases.competing import CompetingPhases
+    from ionscape.results import Failure
     from ionscape.stability.decomposition import Decomposition
-    from ionscape.stability.settings import StabilitySettings
-    from ionscape.stability.stage import StabilityTarget
-    from ionscape.study.lab import Laboratory
 
 
 def add_commands(commands: Any) -> None:
@@ -42,26 +40,51 @@ def add_commands(commands: Any) -> None:
 
 
 def _hull(options: argparse.Namespace) -> Answer:
-    from ionscape.stability.settings import StabilitySettings
-    from ionscape.stability.stage import judge_stability
+    from ionscape.phases.competing import phase_energies
+    from ionscape.stability.decomposition import decomposition_energy
+    from ionscape.stability.stage import without_excluded
 
     level, relaxation = level_of(options), relaxation_of(options)
-    settings = StabilitySettings(
-        phases=options.phases, relax_missing=options.relax_missing, exclude=tuple(options.exclude)
-    )
     structures = {text: _structure(text) for text in options.targets}
+    compositions = {text: _composition(text, structure) for text, structure in structures.items()}
+    entries: list[dict[str, Any]] = []
+    excluded: dict[str, str] = {}
     with laboratory(options) as lab:
-        phases = {
-            text: _phases_of(text, structures[text], level, relaxation, lab, settings) for text in structures
+        missing_to = lab if options.relax_missing else None
+        systems = {  # all of them before the first relaxation: what is missing is refused at once
+            text: phase_energies(level, _symbols(composition), lab=missing_to, relaxation=relaxation)
+            for text, composition in compositions.items()
         }
-        targets = [_target(text, structures[text], phases[text], level, relaxation, lab) for text in structures]
-        found = [judge_stability([target], settings, level, relaxation, lab) for target in targets]
-    entries = [_entry(stability.targets[0].decomposition) for stability in found]
+        hulls = {text: without_excluded(phases, options.exclude) for text, phases in systems.items()}
+        for text, phases in systems.items():
+            structure, composition = structures[text], compositions[text]
+            energy = (
+                phases.energy_of(composition.reduced_formula)
+                if structure is None
+                else _relaxed_energy(text, lab.relax([structure], level, relaxation)[0])
+            )
+            entries.append(_entry(decomposition_energy(composition, hulls[text], energy)))
+            excluded |= hulls[text].excluded
     rows = [(entry["formula"], f"{entry['e_d_meV_per_atom']:.2f}", entry["reaction"]) for entry in entries]
-    excluded = {name: reason for stability in found for name, reason in stability.excluded.items()}
-    notes = [f"no part is taken by {name}: {reason}" for name, reason in excluded.items()]
-    text = "\n".join([table(("target", "E_d/(meV/atom)", "reaction"), rows), *notes])
+    text = "\n".join([table(("target", "E_d/(meV/atom)", "reaction"), rows), *_notes(excluded)])
     return Answer({"targets": entries, "level": level.name, "excluded": excluded}, text)
+
+
+def _notes(excluded: Mapping[str, str]) -> list[str]:
+    return [f"no part is taken by {name}: {reason}" for name, reason in excluded.items()]
+
+
+def _symbols(composition: Composition) -> list[str]:
+    return [element.symbol for element in composition.elements]
+
+
+def _relaxed_energy(text: str, answer: Relaxation | Failure) -> float:
+    from ionscape.results import Failure
+
+    if isinstance(answer, Failure):
+        message = f"{text}: {answer.reason}"
+        raise CalculationError(message)
+    return answer.energy_per_atom
 
 
 def _entry(decomposition: Decomposition) -> dict[str, Any]:
@@ -99,41 +122,6 @@ def _composition(text: str, structure: Structure | None) -> Composition:
     return Composition(polymorphs(text.removeprefix("phase:"))[0].formula)
 
 
-def _phases_of(
-    text: str,
-    structure: Structure | None,
-    level: Level,
-    relaxation: RelaxationSettings,
-    lab: Laboratory,
-    settings: StabilitySettings,
-) -> CompetingPhases:
-    from ionscape.phases.competing import phase_energies
-
-    elements = [element.symbol for element in _composition(text, structure).elements]
-    return phase_energies(level, elements, lab=lab if settings.relax_missing else None, relaxation=relaxation)
-
-
-def _target(
-    text: str,
-    structure: Structure | None,
-    phases: CompetingPhases,
-    level: Level,
-    relaxation: RelaxationSettings,
-    lab: Laboratory,
-) -> StabilityTarget:
-    from ionscape.results import Failure
-    from ionscape.stability.stage import StabilityTarget
-
-    composition = _composition(text, structure)
-    if structure is None:
-        return StabilityTarget(text, composition, phases.energy_of(composition.reduced_formula))
-    answer = lab.relax([structure], level, relaxation)[0]
-    if isinstance(answer, Failure):
-        message = f"{text}: {answer.reason}"
-        raise CalculationError(message)
-    return StabilityTarget(text, composition, answer.energy_per_atom)
-
-
 def _phases(options: argparse.Namespace) -> Answer:
     from ionscape.phases.competing import phase_energies
 
@@ -147,8 +135,7 @@ def _phases(options: argparse.Namespace) -> Answer:
         ]
         rows = [(entry["formula"], f"{entry['energy_eV_per_atom']:.5f}") for entry in entries]
         excluded = dict(phases.excluded)
-        notes = [f"no part is taken by {name}: {reason}" for name, reason in excluded.items()]
-        text = "\n".join([table(("formula", "energy/(eV/atom)"), rows), *notes])
+        text = "\n".join([table(("formula", "energy/(eV/atom)"), rows), *_notes(excluded)])
         return Answer({"phases": entries, "level": level.name, "excluded": excluded}, text)
     return _listing(level, _elements(options.elements))
 

@@ -11,7 +11,7 @@ import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 from pymatgen.core import Structure
 
-from ionscape.errors import CalculationError, InputError
+from ionscape.errors import CalculationError, InputError, unreadable
 from ionscape.structures.exchange import replacing, to_atoms
 
 
@@ -69,9 +69,9 @@ def read_frames(path: Path) -> list[Any]:
     try:
         frames = read(path, index=":")
     except Exception as error:  # noqa: BLE001  parsers raise anything; one clear error leaves here
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(
-            f"cannot be read as frames ({reason[:160]})",
+        raise unreadable(
+            error,
+            "frames",
             where=str(path),
             expected="extxyz, .traj, vasprun.xml or another format that ASE reads",
             remedy="Check the path and the format.",

@@ -22,6 +22,7 @@ from ionscape.levels.calculation import Lab, Relaxation, RelaxationSettings
 from ionscape.levels.registry import Level
 from ionscape.phases.table import Phase
 from ionscape.results import Failure
+from ionscape.structures.exchange import replacing
 
 #: Keys of a level's identity that do not change its energies.
 INCIDENTAL = ("package", "reference")
@@ -73,9 +74,8 @@ class EnergyFile:
     def write(self, path: Path) -> None:
         """Write the file whole and rename it into place."""
         data = {"units": UNITS, **self.__dict__}
-        draft = path.with_suffix(".partial")
-        draft.write_text(_one_line_per_entry(data), encoding="utf-8")
-        draft.replace(path)
+        with replacing(path) as part:
+            part.write_text(_one_line_per_entry(data), encoding="utf-8")
 
     def holds(self, phase: Phase) -> bool:
         """Return whether `phase`, with the facts it has now, was done (with or without success)."""

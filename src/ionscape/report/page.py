@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from ionscape.report.records import Crystal, Quantity, StudyRecord
 from ionscape.report.typography import converted, decimals, formula_html, number, significant
 from ionscape.report.vector import inline_svg
 from ionscape.report.verdict import products_html, verdict
+from ionscape.structures.exchange import replacing
 
 #: What relaxations moved, as said on the page.
 MOVED = {"positions": "Positions relaxed", "cell": "Cell relaxed", "positions+cell": "Positions and cell relaxed"}
@@ -53,10 +53,8 @@ def build_page(folder: Path) -> Path:
     record = read_study(Path(folder))
     write_figures(record)
     target = record.folder / "report" / "index.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_suffix(f".{os.getpid()}.part")
-    part.write_text(_template().render(_content(record)), encoding="utf-8")
-    part.rename(target)
+    with replacing(target) as part:
+        part.write_text(_template().render(_content(record)), encoding="utf-8")
     return target
 
 

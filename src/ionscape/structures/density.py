@@ -19,7 +19,7 @@ from scipy import constants
 from scipy.optimize import brentq
 from scipy.special import erfc
 
-from ionscape.errors import InputError
+from ionscape.errors import InputError, unreadable
 from ionscape.results import frozen
 from ionscape.structures.supercells import plane_spacings
 from ionscape.units import Array, Density, Length, Number, Unit
@@ -249,9 +249,9 @@ def read_density(path: str | Path) -> DensityGrid:
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001  parsers raise anything; one clear error leaves here
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise InputError(
-            f"cannot be read as a charge density ({reason})",
+        raise unreadable(
+            error,
+            "a charge density",
             where=str(path),
             expected="a CHGCAR, AECCAR or cube file of a periodic calculation",
             remedy="Check the path and that the file is complete; cube files must end in .cube.",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ionscape.errors import InputError
+from ionscape.errors import InputError, unreadable
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -66,9 +66,9 @@ def _parse(file: Path) -> Structure:
         except InputError:
             raise
         except Exception as error:  # noqa: BLE001  parsers raise anything; one clear error leaves here
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise InputError(
-                f"cannot be read as a crystal structure ({reason[:160]})",
+            raise unreadable(
+                error,
+                "a crystal structure",
                 where=str(file),
                 expected="a valid CIF, POSCAR, extxyz or other structure file with a periodic cell",
                 remedy="Open it in VESTA or `ase gui` to see what is wrong, or export it again.",

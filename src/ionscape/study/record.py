@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 from ionscape.doping.funnel import Candidate, DopedCell, FailedCell
 from ionscape.results import Failure, to_json
 from ionscape.stability.stage import BulkStability, JudgedTarget
-from ionscape.structures.exchange import write_cif
+from ionscape.structures.exchange import replacing, write_cif
 from ionscape.study.comparison import compare
 from ionscape.study.crystals import RelaxedCrystal
 from ionscape.study.pipeline import STAGES, Run, StageRecord, formula_units
@@ -235,7 +234,7 @@ def _cif(structure: Any, folder: Path, name: str) -> str:
 
 def write_json(path: Path, data: Any) -> Path:
     """Write `data` as JSON whole and rename it into place; return the path."""
-    part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.rename(path)
+    text = json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
     return path
