@@ -4,7 +4,7 @@ BIN := .venv/bin
 STUDY ?= studies/lzon-quick.toml
 OUT ?= runs/$(notdir $(basename $(STUDY)))
 
-.PHONY: install study test lint bench soak docs phases clean
+.PHONY: install install-mp study test lint bench soak docs phases clean
 
 install: .venv/installed
 
@@ -15,6 +15,9 @@ install: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
+
+install-mp: install      ## client of the Materials Project (large), for `--phases mp`
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off -r requirements-mp.lock
 
 study: install          ## environment, then the main job
 	$(BIN)/ionscape run $(STUDY) --out $(OUT)
@@ -40,6 +43,7 @@ phases: install         ## energies of all packaged phases at the embedded level
 
 docs: install           ## reference of the study file and the command line, from the code
 	$(BIN)/python tools/reference.py
+	$(BIN)/python tools/phase_pages.py
 
 clean:
 	rm -rf .venv runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

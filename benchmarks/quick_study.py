@@ -19,8 +19,8 @@ from record import record
 
 from ionscape.levels.registry import Level
 from ionscape.phases.competing import phase_energies
+from ionscape.stability.conditions import without_excluded
 from ionscape.stability.decomposition import decomposition_energy
-from ionscape.stability.stage import without_excluded
 
 #: Stable at the level of CHGNet, just above the hull in the Materials Project that the source study used.
 DISPUTED = "Li8ZrO6"

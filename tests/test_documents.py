@@ -137,7 +137,7 @@ def test_lock_pins_every_dependency() -> None:
     pinned = pins()
     wanted = [*PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"]["dev"]]
     for requirement in wanted:
-        name, relation, version = re.fullmatch(r"([\w.-]+?)(?:(>=|==)([\d.]+))?", requirement).groups()
+        name, relation, version = re.fullmatch(r"([\w.-]+?)(?:\[\w+\])?(?:(>=|==)([\d.]+))?", requirement).groups()
         assert normal(name) in pinned, requirement
         if relation == ">=":
             assert numbers(pinned[normal(name)]) >= numbers(version), requirement

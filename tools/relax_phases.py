@@ -30,7 +30,7 @@ from ionscape.results import Failure
 #: LBFGS needs few steps where it converges; what it does not relax is tried again with FIRE, which needs more.
 ATTEMPTS = (
     RelaxationSettings(optimizer="LBFGS", max_steps=200),
-    RelaxationSettings(optimizer="FIRE", max_steps=600),
+    RelaxationSettings(optimizer="FIRE", max_steps=2500),
 )
 #: What the file tells of the relaxations: tolerances and optimisers in the order they were tried.
 RELAXATION = {

@@ -10,6 +10,9 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from ionscape.report.page import build_page
+from ionscape.results import Failure, to_json
+from ionscape.stability.contact import ContactMatrix, EnergyInterval, MutualReaction, ReactionPoint
+from ionscape.stability.window import ElectrochemicalWindow, Plateau, VoltageLimit
 from ionscape.structures.exchange import write_cif
 
 #: Li6Zr2O7, space group C2/c; orbits rounded to 1e-4.
@@ -82,6 +85,75 @@ def target(formula: str, route: str, count: int, e_d: float, products: dict[str,
 
 NITRIDE = {"Li6Zr2O7": 0.93, "Li2ZrN2": 0.05, "Li2O": 0.02}
 
+#: Cathodes and phases of the heat map of the study, with a doped cell as it is usually written.
+CATHODES = (
+    "LiCoO2", "Li0.5CoO2", "LiNiO2", "LiNi0.33Co0.33Mn0.33O2", "LiNi0.8Co0.1Mn0.1O2", "LiMn2O4", "LiFePO4",
+    "FePO4", "Li3V2(PO4)3",
+)  # fmt: skip
+PHASES = (
+    "Li6Zr2O7", "Li6.125Zr2O6.875N0.125", "Li2O", "Li2ZrN2", "Li3PS4", "Li3YBr6", "Li7La3Zr2O12", "LiNbO3",
+    "LiTaO3", "Li3PO4", "Li2PO2N",
+)  # fmt: skip
+
+
+def mutual_reaction(cathode: str, phase: str, depth: float, *, interval: bool = True) -> MutualReaction:
+    """Return a made-up reaction whose lowest energy is −depth eV/atom at x = 0.6."""
+    kinks = [(0.0, 0.0, {phase: 1.0})]
+    if depth > 0:
+        kinks += [
+            (0.25, 0.55, {"Li2O": 0.4, "Li2ZrO3": 0.35, cathode: 0.25}),
+            (0.6, 1.0, {"Li2ZrO3": 0.5, "Li5CoO4": 0.3, "CoN": 0.2}),
+            (0.85, 0.5, {"Li2ZrO3": 0.3, "Li5CoO4": 0.2, cathode: 0.5}),
+        ]
+    kinks.append((1.0, 0.0, {cathode: 1.0}))
+    profile = tuple(
+        ReactionPoint(
+            x, -share * depth + 0.0, f"{x:g} {cathode} + {1 - x:g} {phase} → {' + '.join(products)}", products
+        )
+        for x, share, products in kinks
+    )
+    error = EnergyInterval(-1.2 * depth - 0.012, min(0.0, -0.8 * depth + 0.012)) if interval else None
+    return MutualReaction(cathode, phase, min(profile, key=lambda point: point.energy), profile, error)
+
+
+def contact_matrix(
+    cathodes: tuple[str, ...] = CATHODES[:3], phases: tuple[str, ...] = PHASES[:4], voltage: float | None = None
+) -> ContactMatrix:
+    """Return a made-up matrix: the first phase reacts with nothing, the others with up to 0.42 eV/atom."""
+    reactions = tuple(
+        mutual_reaction(c, p, (0.35 + 0.02 * i) * ((j * 7) % len(phases)) ** 2 / len(phases) ** 2)
+        for i, c in enumerate(cathodes)
+        for j, p in enumerate(phases)
+    )
+    return ContactMatrix(
+        cathodes, phases, reactions, level="CHGNet 0.3.0", ends="hull", mobile="" if voltage is None else "Li",
+        voltage=voltage, heights={"Li2ZrN2": 0.0, "LiCoO2": 0.0041}, on_hull=phases[1:2],
+        excluded={"Zr8N9O2": "not at this level"},
+    )  # fmt: skip
+
+
+def electrochemical_windows() -> tuple[ElectrochemicalWindow, ...]:
+    """Return a window of a stable phase, of one above the hull, and of one without oxidation limit."""
+    plateaus = (
+        Plateau(3.42, 0.0, 6.0, {"ZrO2": 2.0, "O2": 1.5}, {"Li6Zr2O7": 1.0}, "2 ZrO2 + 1.5 O2 + 6 Li → Li6Zr2O7"),
+        Plateau(0.51, 6.0, 14.0, {"Li6Zr2O7": 1.0}, {"Zr": 2.0, "Li2O": 7.0}, "Li6Zr2O7 + 8 Li → 2 Zr + 7 Li2O"),
+    )
+    low = VoltageLimit(0.51, plateaus[1].reaction, 0.38, 0.66)
+    high = VoltageLimit(3.42, "Li6Zr2O7 → 2 ZrO2 + 1.5 O2 + 6 Li", 3.20, 3.61)
+    taken = Plateau(0.35, 2.0, 6.0, {"Li2ZrN2": 1.0}, {"Zr": 1.0, "Li3N": 2.0}, "Li2ZrN2 + 4 Li → Zr + 2 Li3N")
+    given = Plateau(1.02, 0.0, 2.0, {"ZrN": 1.0, "N2": 0.5}, {"Li2ZrN2": 1.0}, "ZrN + 0.5 N2 + 2 Li → Li2ZrN2")
+    return (
+        ElectrochemicalWindow("Li6Zr2O7", "Li", low, high, 0.0, plateaus, "CHGNet 0.3.0"),
+        ElectrochemicalWindow(
+            "Li2ZrN2", "Li", VoltageLimit(0.35, taken.reaction),
+            VoltageLimit(1.02, "Li2ZrN2 → ZrN + 0.5 N2 + 2 Li"), 0.013, (given, taken), "CHGNet 0.3.0",
+        ),
+        ElectrochemicalWindow(
+            "ZrN", "Li", VoltageLimit(0.21, "ZrN + 3 Li → Zr + Li3N"), Failure("no Li to take out"),
+            Failure("no energy of its own"), (), "CHGNet 0.3.0",
+        ),
+    )  # fmt: skip
+
 
 def sample_results() -> dict[str, Any]:
     """Return the whole of results.json as a study of Li6Zr2O7 would write it."""
@@ -132,6 +204,10 @@ def sample_results() -> dict[str, Any]:
             "voids": {"method": "density minima", "source": "superposed atomic densities", "sites": sites},
             "doping": {"cells": cells},
             "stability": {"targets": targets, "phases": phases, "excluded": {"Zr8N9O2": "not at this level"}},
+            "contact": {
+                "matrices": [to_json(contact_matrix(voltage=v)) for v in (None, 4.2)], "level": "CHGNet 0.3.0"
+            },
+            "window": {"windows": [to_json(window) for window in electrochemical_windows()]},
         },
         "comparison": [
             {"quantity": "decomposition_energy", "target": f"{route}, 1", "source": "Fig. 2a", "note": note,
@@ -152,6 +228,18 @@ def write_study(folder: Path, data: dict[str, Any]) -> Path:
 def results() -> dict[str, Any]:
     """Return results that a test may alter."""
     return sample_results()
+
+
+@pytest.fixture(scope="session")
+def matrix() -> ContactMatrix:
+    """Return a matrix of the size of the study's."""
+    return contact_matrix(CATHODES, PHASES)
+
+
+@pytest.fixture(scope="session")
+def windows() -> tuple[ElectrochemicalWindow, ...]:
+    """Return three electrochemical windows."""
+    return electrochemical_windows()
 
 
 @pytest.fixture(scope="session")

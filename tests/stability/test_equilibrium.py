@@ -101,6 +101,49 @@ def test_names_the_elements_that_cannot_be_reached():
     assert caught.value.columns == [2]
 
 
+def test_errors_can_name_the_elements():
+    fractions, energies = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]]), np.array([0.0, -1.0])
+    with pytest.raises(MissingReferenceError) as caught:
+        equilibrium(np.array([0.2, 0.3, 0.5]), fractions, energies)
+    assert "pure O lacking" in str(caught.value.named(("Li", "Zr", "O")))
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1), n_elements=st.integers(1, 8), size=st.sampled_from([0.0, 1.0, 1e5]))
+def test_no_zero_of_energy_matters(seed, n_elements, size):
+    rng = np.random.default_rng(seed)
+    counts, energies = random_phases(rng, n_elements, 60)
+    fractions = counts / counts.sum(axis=1, keepdims=True)
+    target, shift = rng.dirichlet(np.ones(n_elements)), rng.normal(size=n_elements) * size
+    first = equilibrium(target, fractions, energies)
+    moved = equilibrium(target, fractions, energies + fractions @ shift)
+    assert moved.phases == first.phases
+    assert moved.energy - target @ shift == pytest.approx(first.energy, abs=1e-9)
+    np.testing.assert_allclose(moved.potentials - shift, first.potentials, atol=1e-7)
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 2**32 - 1), n_elements=st.integers(1, 12))
+def test_one_more_phase_never_raises_the_energy(seed, n_elements):
+    rng = np.random.default_rng(seed)
+    counts, energies = random_phases(rng, n_elements, 60)
+    fractions = counts / counts.sum(axis=1, keepdims=True)
+    target = rng.dirichlet(np.ones(n_elements))
+    few = equilibrium(target, fractions[:-5], energies[:-5])
+    assert equilibrium(target, fractions, energies).energy <= few.energy + 1e-10
+
+
+@pytest.mark.parametrize("trace", [1e-3, 1e-5, 1e-6])
+def test_a_trace_of_an_element_is_held_by_some_phase(trace):
+    rng = np.random.default_rng(7)
+    counts, energies = random_phases(rng, 5, 60)
+    fractions = counts / counts.sum(axis=1, keepdims=True)
+    target = np.append(rng.dirichlet(np.ones(4)) * (1 - trace), trace)
+    ours = equilibrium(target, fractions, energies)
+    assert ours.elements == (0, 1, 2, 3, 4)
+    np.testing.assert_allclose(ours.shares @ fractions[list(ours.phases)], target, atol=2e-8)
+
+
 def test_phases_with_other_elements_take_no_part():
     fractions = np.array([[1.0, 0.0], [0.5, 0.5]])
     ours = equilibrium(np.array([1.0, 0.0]), fractions, np.array([0.0, -9.0]))

@@ -6,9 +6,9 @@ import pytest
 from pymatgen.core import Composition
 
 from ionscape.errors import MissingReferenceError
-from ionscape.levels.calculation import RelaxationSettings
 from ionscape.levels.registry import Level
 from ionscape.phases.competing import phase_energies
+from ionscape.stability.bench import PhaseBench
 from ionscape.stability.settings import StabilitySettings
 from ionscape.stability.stage import BulkStability, StabilityTarget, judge_stability
 
@@ -24,8 +24,7 @@ class NoLab:
 
 
 def judge(*targets: StabilityTarget, **settings) -> BulkStability:
-    chosen = StabilitySettings(**settings)
-    return judge_stability(targets, chosen, Level.of("chgnet"), RelaxationSettings(), NoLab())
+    return judge_stability(targets, PhaseBench(StabilitySettings(**settings), Level.of("chgnet"), lab=NoLab()))
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +65,10 @@ def test_an_excluded_phase_takes_no_part_and_is_told(energies):
 
 
 def test_excluding_what_is_not_there_is_refused():
-    with pytest.raises(MissingReferenceError, match="Na2O"):
-        judge(target("Li2O", -5.0), exclude=("Na2O",))
+    """What lies outside the chemical system cannot take part: leaving it out changes nothing."""
+    with pytest.raises(MissingReferenceError, match="Li9O"):
+        judge(target("Li2O", -5.0), exclude=("Li9O",))
+    assert judge(target("Li2O", -5.0), exclude=("ZrO2",)) == judge(target("Li2O", -5.0))
 
 
 def test_formation_energies_and_heights_of_the_phases(energies):
@@ -82,4 +83,19 @@ def test_formation_energies_and_heights_of_the_phases(energies):
 def test_a_level_without_energies_is_refused_with_the_phases_named():
     copper = Level.of("ase.calculators.emt:EMT")
     with pytest.raises(MissingReferenceError, match=r"no energies of \d+ phases: .*Li2O"):
-        judge_stability([target("Li2O", -5.0)], StabilitySettings(), copper, RelaxationSettings(), NoLab())
+        judge_stability([target("Li2O", -5.0)], PhaseBench(StabilitySettings(), copper, lab=NoLab()))
+
+
+def test_gases_at_conditions_move_the_hull_and_leave_formation_energies(energies):
+    """2 Li2O2 → 2 Li2O + O2: at 800 K and little oxygen the peroxide lies above the hull."""
+    peroxide = target("Li2O2", energies["Li2O2"])
+    cold, hot = judge(peroxide), judge(peroxide, temperature_K=1000.0, oxygen_pressure_bar=1e-4)
+    assert cold.targets[0].decomposition.decomposition_energy == pytest.approx(0.0, abs=1e-9)
+    assert hot.targets[0].decomposition.decomposition_energy > 0.1
+    assert set(hot.targets[0].decomposition.products) == {"Li2O", "O2"}
+    assert hot.conditions == "O2 at 0.0001 bar, 1000 K"
+    assert cold.conditions == ""
+    formation = [{phase.formula: phase.formation_energy for phase in judged.phases} for judged in (cold, hot)]
+    assert formation[0] == formation[1]
+    heights = {phase.formula: phase.height for phase in hot.phases}
+    assert heights["Li2O2"] == pytest.approx(hot.targets[0].decomposition.decomposition_energy)

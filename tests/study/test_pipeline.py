@@ -61,6 +61,16 @@ insert = { N = 1, Li = 3 }
 [stability]
 relax_missing = true
 
+[contact]
+cathodes = ["LiNO3", "Li0.5NO2"]
+phases = ["Li3N", "Li2O"]
+voltages_V = [2.0]
+samples = 0
+
+[window]
+phases = ["Li3N"]
+samples = 0
+
 [[reference]]
 target = "Li2O"
 value = 0.0
@@ -88,7 +98,7 @@ class Tuned(SoftSpheres):
             self.results["energy"] = float("nan")
 """
 DEAR = '[levels.dear]\nname = "tuned_spheres:Tuned"\nsettings = { depth = 3.0 }\n\n[relaxation]'
-ORDER = ["host", "voids", "doping", "stability"]
+ORDER = ["host", "voids", "doping", "stability", "contact", "window"]
 
 
 @dataclass(frozen=True)
@@ -203,12 +213,14 @@ def test_chosen_stages_bring_what_they_need_and_nothing_else(variant: Callable[.
     assert [path.name for path in (done.folder / "structures").iterdir()] == ["host.cif"]
     study = read_study(done.file).content
     assert stages_of(study) == ORDER
-    assert stages_of(study, ["stability"]) == ["host", "stability"]
-    assert stages_of(study, ["stability", "doping"]) == ORDER
+    assert stages_of(study, ["stability"]) == ["host", "voids", "doping", "stability"]
+    assert stages_of(study, ["window"]) == ["host", "voids", "doping", "window"]
+    assert stages_of(study, ["window", "stability", "contact"]) == ORDER
     with pytest.raises(InputError, match="Did you mean 'doping'"):
         stages_of(study, ["dopping"])
-    undoped = study.model_copy(update={"doping": None})
-    assert stages_of(undoped) == ["host", "voids", "stability"]
+    undoped = study.model_copy(update={"doping": None, "window": None})
+    assert stages_of(undoped) == ["host", "voids", "stability", "contact"]
+    assert stages_of(undoped, ["stability"]) == ["host", "stability"]
     with pytest.raises(InputError, match="no stage 'doping' in this study"):
         stages_of(undoped, ["doping"])
 
@@ -339,7 +351,7 @@ def test_comparison_stands_beside_the_reference(whole: Done) -> None:
 
 def test_failed_host_skips_what_needs_it(variant: Callable[..., Done]) -> None:
     done = variant(("tuned_spheres:Tuned", "toy_levels:NotANumber"))
-    assert done.states == {"host": "failed", "voids": "skipped", "doping": "skipped", "stability": "skipped"}
+    assert done.states == {"host": "failed"} | dict.fromkeys(ORDER[1:], "skipped")
     assert "not a finite number" in done.run.stages["host"].reason
     assert done.run.stages["voids"].reason == "needs host"
     assert done.run.stages["doping"].reason == "needs host, voids"
@@ -360,9 +372,77 @@ def test_failed_doping_leaves_the_stability_of_the_host(
     assert done.results["stages"]["doping"] == {"failed": "nothing could be relaxed"}
     assert done.states["stability"] == "cached"
     assert [target["name"] for target in done.results["stages"]["stability"]["targets"]] == ["Li2O"]
+    assert [one["formula"] for one in done.results["stages"]["window"]["windows"]] == ["Li2O", "Li3N"]
     assert [row["target"] for row in done.results["comparison"]] == ["Li2O"]
     (told,) = [t for t in whole.results["stages"]["stability"]["targets"] if t["name"] == "Li2O"]
     assert done.results["stages"]["stability"]["targets"] == [told]
+
+
+OURS = ["Li2O", "Li2.25N0.25O0.75", "Li2.5N0.5O0.5", "Li2.75ON0.25"]
+
+
+def test_contacts_of_host_and_doped_cells_with_cathodes(whole: Done) -> None:
+    """The host is listed as well: it stands once, with its own energy, as do the doped cells."""
+    contact, doping = whole.results["stages"]["contact"], whole.results["stages"]["doping"]
+    closed, open_to_lithium = contact["matrices"]
+    assert "voltage" not in closed
+    assert open_to_lithium["voltage"] == {"value": 2.0, "unit": "V"}
+    assert open_to_lithium["mobile"] == "Li"
+    for matrix in contact["matrices"]:
+        assert matrix["cathodes"] == ["LiNO3", "Li0.5NO2"]
+        assert [Composition(name) for name in matrix["phases"][:4]] == [Composition(name) for name in OURS]
+        assert matrix["phases"][4:] == ["Li3N"]
+        assert matrix["on_hull"] == ["Li0.5NO2"]
+        assert len(matrix["reactions"]) == 2 * 5
+        for reaction in matrix["reactions"]:
+            lowest = min(point["energy"]["value"] for point in reaction["profile"])
+            assert reaction["strongest"]["energy"]["value"] == lowest <= 0
+            assert "interval" not in reaction
+    targets = {t["name"]: t["e_d"]["value"] for t in whole.results["stages"]["stability"]["targets"]}
+    for name, cell in zip(matrix["phases"][1:4], doping["cells"], strict=True):
+        height = matrix["heights"][name]["value"]
+        assert height == pytest.approx(targets[f"{cell['route']}, {cell['count']['value']}"], abs=1e-9)
+
+
+def test_windows_of_host_and_doped_cells(whole: Done) -> None:
+    window = whole.results["stages"]["window"]
+    assert [Composition(one["formula"]) for one in window["windows"]] == [Composition(n) for n in [*OURS, "Li3N"]]
+    for one in window["windows"]:
+        voltages = [plateau["voltage"]["value"] for plateau in one["profile"]]
+        assert voltages == sorted(voltages, reverse=True)
+        assert one["mobile"] == "Li"
+
+
+def test_intervals_that_cannot_be_told_are_missed_aloud(
+    variant: Callable[..., Done], nothing_computed: None
+) -> None:
+    """The errors of the toy level are not known; without draws asked for nobody misses them."""
+    done = variant(("voltages_V = [2.0]\nsamples = 0", "voltages_V = [2.0]\nsamples = 20"))
+    (warning,) = done.results["warnings"]
+    assert warning.startswith("The contacts carry no intervals: the errors of the energies are not known")
+
+
+def test_judged_host_does_not_depend_on_the_stages_asked_for(
+    whole: Done, variant: Callable[..., Done], nothing_computed: None
+) -> None:
+    alone = variant(stages=["window"])
+    assert list(alone.results["stages"]) == ["host", "voids", "doping", "window"]
+    assert alone.results["stages"]["window"] == whole.results["stages"]["window"]
+    judged = variant(stages=["stability"], out="other")
+    assert judged.results["stages"]["stability"] == whole.results["stages"]["stability"]
+
+
+def test_own_cathode_stands_first(variant: Callable[..., Done]) -> None:
+    done = variant(
+        ("[levels.cheap]", '[cathode]\nstructure = "host.cif"\n\n[levels.cheap]'),
+        ("voltages_V = [2.0]", "include_host = false\ninclude_doped = false"),
+        stages=["contact"],
+    )
+    (matrix,) = done.results["stages"]["contact"]["matrices"]
+    assert matrix["cathodes"] == ["Li2O", "LiNO3", "Li0.5NO2"]
+    assert matrix["phases"] == ["Li3N", "Li2O"]
+    itself = [r for r in matrix["reactions"] if r["cathode"] == r["phase"] == "Li2O"]
+    assert [r["strongest"]["energy"]["value"] for r in itself] == [0.0]
 
 
 def test_failed_candidates_are_told(whole: Done, variant: Callable[..., Done]) -> None:

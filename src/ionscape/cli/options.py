@@ -12,6 +12,7 @@ from ionscape.errors import InputError
 
 if TYPE_CHECKING:
     from ionscape.levels.registry import Level
+    from ionscape.stability.bench import PhaseBench
     from ionscape.study.lab import Laboratory
 
 DEFAULT_STORE = Path(".ionscape")
@@ -35,6 +36,32 @@ def with_lab(added: argparse.ArgumentParser) -> None:
         default="process",
         help="process: in this process; local: Parsl workers on all cores (default: process)",
     )
+
+
+def with_phases(added: argparse.ArgumentParser) -> None:
+    """Add the options that tell the competing phases: their source, what is left out, the gases."""
+    added.add_argument(
+        "--phases",
+        default="packaged",
+        metavar="SOURCE",
+        help="competing phases: packaged (default), mp, optimade:URL, a file of entries (.json), a folder; several"
+        " joined by +",
+    )
+    added.add_argument(
+        "--mixing",
+        choices=("none", "mp2020"),
+        default="none",
+        help="corrections that bring entries of several schemes on one scale (default: none, they are refused)",
+    )
+    added.add_argument("--relax-missing", action="store_true", help="relax phases without energies at the level")
+    added.add_argument(
+        "--exclude", action="append", default=[], metavar="FORMULA", help="phase that takes no part"
+    )
+    added.add_argument(
+        "--temperature-K", type=float, help="temperature of O2 and N2, K (default: reference state)"
+    )
+    added.add_argument("--oxygen-pressure-bar", type=float, help="partial pressure of O2, bar (default 1)")
+    added.add_argument("--nitrogen-pressure-bar", type=float, help="partial pressure of N2, bar (default 1)")
 
 
 def with_relaxation(added: argparse.ArgumentParser) -> None:
@@ -86,6 +113,25 @@ def relaxation_of(options: argparse.Namespace) -> Any:
         smax_eV_per_A3=options.smax_eV_per_A3,
         max_steps=options.max_steps,
     )
+
+
+def bench_of(options: argparse.Namespace, level: Level, lab: Laboratory | None = None) -> PhaseBench:
+    """Return the competing phases that the options of `with_phases` describe, at `level`."""
+    from ionscape.stability.bench import PhaseBench
+    from ionscape.stability.settings import StabilitySettings
+
+    settings = settings_from(
+        StabilitySettings,
+        "option",
+        phases=options.phases,
+        mixing=options.mixing,
+        exclude=tuple(options.exclude),
+        relax_missing=options.relax_missing,
+        temperature_K=options.temperature_K,
+        oxygen_pressure_bar=options.oxygen_pressure_bar,
+        nitrogen_pressure_bar=options.nitrogen_pressure_bar,
+    )
+    return PhaseBench(settings, level, relaxation_of(options), lab)
 
 
 def level_of(options: argparse.Namespace) -> Level:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ionscape.cli.options import command, laboratory, level_of, relaxation_of, with_lab, with_relaxation
+from ionscape.cli.options import (
+    bench_of,
+    command,
+    laboratory,
+    level_of,
+    relaxation_of,
+    with_lab,
+    with_phases,
+    with_relaxation,
+)
 from ionscape.cli.output import Answer, table
-from ionscape.errors import CalculationError, InputError
+from ionscape.cli.targets import Target, notes_of, relaxed_energies, require_packaged, target_named
 
 if TYPE_CHECKING:
-    from pymatgen.core import Composition, Structure
-
-    from ionscape.levels.calculation import Relaxation
     from ionscape.levels.registry import Level
-    from ionscape.results import Failure
+    from ionscape.stability.bench import PhaseBench
     from ionscape.stability.decomposition import Decomposition
 
 
@@ -26,9 +31,7 @@ def add_commands(commands: Any) -> None:
     hull.add_argument(
         "targets", nargs="+", metavar="TARGET", help="formula of a packaged phase, or structure file"
     )
-    hull.add_argument("--phases", choices=("packaged",), default="packaged", help="source of competing phases")
-    hull.add_argument("--relax-missing", action="store_true", help="relax phases without energies at the level")
-    hull.add_argument("--exclude", action="append", default=[], metavar="FORMULA", help="phase that takes no part")
+    with_phases(hull)
     with_lab(hull)
     with_relaxation(hull)
 
@@ -40,51 +43,48 @@ def add_commands(commands: Any) -> None:
 
 
 def _hull(options: argparse.Namespace) -> Answer:
-    from ionscape.phases.competing import phase_energies
+    from ionscape.stability.conditions import refuse_foreign
     from ionscape.stability.decomposition import decomposition_energy
-    from ionscape.stability.stage import without_excluded
 
-    level, relaxation = level_of(options), relaxation_of(options)
-    structures = {text: _structure(text) for text in options.targets}
-    compositions = {text: _composition(text, structure) for text, structure in structures.items()}
-    entries: list[dict[str, Any]] = []
-    excluded: dict[str, str] = {}
+    level = level_of(options)
+    targets = [target_named(text) for text in options.targets]
+    for target in targets if options.phases == "packaged" else ():
+        require_packaged(target)
+    refuse_foreign(options.exclude, [target.elements for target in targets])
     with laboratory(options) as lab:
-        missing_to = lab if options.relax_missing else None
-        systems = {  # all of them before the first relaxation: what is missing is refused at once
-            text: phase_energies(level, _symbols(composition), lab=missing_to, relaxation=relaxation)
-            for text, composition in compositions.items()
-        }
-        hulls = {text: without_excluded(phases, options.exclude) for text, phases in systems.items()}
-        for text, phases in systems.items():
-            structure, composition = structures[text], compositions[text]
-            energy = (
-                phases.energy_of(composition.reduced_formula)
-                if structure is None
-                else _relaxed_energy(text, lab.relax([structure], level, relaxation)[0])
-            )
-            entries.append(_entry(decomposition_energy(composition, hulls[text], energy)))
-            excluded |= hulls[text].excluded
-    rows = [(entry["formula"], f"{entry['e_d_meV_per_atom']:.2f}", entry["reaction"]) for entry in entries]
-    text = "\n".join([table(("target", "E_d/(meV/atom)", "reaction"), rows), *_notes(excluded)])
-    return Answer({"targets": entries, "level": level.name, "excluded": excluded}, text)
+        bench = bench_of(options, level, lab)
+        # all of them before the first relaxation: what is missing is refused at once
+        systems = [bench.phases(target.elements) for target in targets]
+        known = _energies(targets, bench)
+        known |= relaxed_energies(targets, lab, level, relaxation_of(options))
+    decompositions = [
+        decomposition_energy(target.composition, bench.at_conditions(phases), known[target.text])
+        for target, phases in zip(targets, systems, strict=True)
+    ]
+    excluded = {name: reason for phases in systems for name, reason in phases.excluded.items()}
+    conditions = max((bench.conditions(phases) for phases in systems), key=len)
+    payload = {
+        "targets": [_entry(decomposition) for decomposition in decompositions],
+        "level": systems[0].level,
+        "scheme": systems[0].scheme,
+        "conditions": conditions,
+        "excluded": excluded,
+    }
+    rows = [(d.formula, f"{1000 * d.decomposition_energy:.2f}", d.reaction) for d in decompositions]
+    notes = [*([conditions] if conditions else []), *notes_of(excluded)]
+    return Answer(payload, "\n".join([table(("target", "E_d/(meV/atom)", "reaction"), rows), *notes]))
 
 
-def _notes(excluded: Mapping[str, str]) -> list[str]:
-    return [f"no part is taken by {name}: {reason}" for name, reason in excluded.items()]
-
-
-def _symbols(composition: Composition) -> list[str]:
-    return [element.symbol for element in composition.elements]
-
-
-def _relaxed_energy(text: str, answer: Relaxation | Failure) -> float:
-    from ionscape.results import Failure
-
-    if isinstance(answer, Failure):
-        message = f"{text}: {answer.reason}"
-        raise CalculationError(message)
-    return answer.energy_per_atom
+def _energies(targets: Sequence[Target], bench: PhaseBench) -> dict[str, float]:
+    """Return the energies of formulas, eV/atom, by their texts; files must be comparable with the phases."""
+    energies = {}
+    for target in targets:
+        phases = bench.all_phases(target.elements)
+        if target.structure is None:
+            energies[target.text] = bench.at_conditions(phases).energy_of(target.composition.reduced_formula)
+        else:
+            bench.require_same_scheme(phases)
+    return energies
 
 
 def _entry(decomposition: Decomposition) -> dict[str, Any]:
@@ -94,32 +94,6 @@ def _entry(decomposition: Decomposition) -> dict[str, Any]:
         "products": dict(decomposition.products),
         "reaction": decomposition.reaction,
     }
-
-
-def _structure(text: str) -> Structure | None:
-    """Return the structure in the file `text`, None if it is the formula of a packaged phase."""
-    from ionscape.phases.table import polymorphs
-    from ionscape.structures.exchange import read_structure
-
-    if Path(text).is_file():
-        return read_structure(text)
-    try:
-        polymorphs(text.removeprefix("phase:"))
-    except InputError:
-        if Path(text).suffix.lower() in {".cif", ".vasp", ".poscar", ".xyz", ".extxyz", ".traj", ".json"}:
-            return read_structure(text)
-        raise
-    return None
-
-
-def _composition(text: str, structure: Structure | None) -> Composition:
-    from pymatgen.core import Composition
-
-    from ionscape.phases.table import polymorphs
-
-    if structure is not None:
-        return structure.composition.element_composition
-    return Composition(polymorphs(text.removeprefix("phase:"))[0].formula)
 
 
 def _phases(options: argparse.Namespace) -> Answer:
@@ -135,7 +109,7 @@ def _phases(options: argparse.Namespace) -> Answer:
         ]
         rows = [(entry["formula"], f"{entry['energy_eV_per_atom']:.5f}") for entry in entries]
         excluded = dict(phases.excluded)
-        text = "\n".join([table(("formula", "energy/(eV/atom)"), rows), *_notes(excluded)])
+        text = "\n".join([table(("formula", "energy/(eV/atom)"), rows), *notes_of(excluded)])
         return Answer({"phases": entries, "level": level.name, "excluded": excluded}, text)
     return _listing(level, _elements(options.elements))
 

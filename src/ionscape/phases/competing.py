@@ -6,9 +6,11 @@ Elements that are molecules at 298 K carry reference energies fitted to measured
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from pymatgen.core import Composition
@@ -24,12 +26,32 @@ from ionscape.phases.energies import (
     relaxed_energies,
 )
 from ionscape.phases.references import MOLECULES, ElementReference, calibrating_formulas, fitted_reference
+from ionscape.phases.scheme import scheme_of_level
 from ionscape.phases.table import Phase, checked_elements, phase_table, phases_within, reduced_formula
 from ionscape.results import Failure, frozen
-from ionscape.units import EnergyPerAtomArray, FractionalArray
+from ionscape.units import EnergyPerAtom, EnergyPerAtomArray, FractionalArray
 
 #: So many names of missing phases are told in one message.
 NAMES_TOLD = 12
+
+
+class PhaseRow(NamedTuple):
+    """One phase: its usual formula, its reduced formula, its energy in eV/atom."""
+
+    label: str
+    formula: str
+    energy: EnergyPerAtom
+
+
+def row_of(composition: Composition, energy: float) -> PhaseRow:
+    """Return the row of a phase with `composition` and `energy` (eV/atom), labelled as in the phase table."""
+    formula = composition.element_composition.reduced_formula
+    return PhaseRow(_labels().get(formula, formula), formula, float(energy))
+
+
+@functools.cache
+def _labels() -> Mapping[str, str]:
+    return {phase.formula: phase.label for phase in reversed(list(phase_table().values()))}
 
 
 @dataclass(frozen=True)
@@ -40,6 +62,9 @@ class CompetingPhases:
     ----------
     level
         Name of the level of theory.
+    scheme
+        What the energies are, as text: the level (``chgnet``), or functional and corrections (``GGA, MP2020
+        corrections``). Energies of another scheme must not be compared with these (`phases.scheme`).
     elements
         Columns of `fractions`, in alphabetical order.
     labels
@@ -53,10 +78,11 @@ class CompetingPhases:
     references
         How the reference energies of the gas elements were fitted, by element.
     excluded
-        Packaged phases that take no part, and why.
+        Phases of the source that take no part, and why.
     """
 
     level: str
+    scheme: str
     elements: tuple[str, ...]
     labels: tuple[str, ...]
     formulas: tuple[str, ...]
@@ -150,7 +176,36 @@ def phase_energies(
         If the machine ended a relaxation: without the phase the others would look more stable than they are.
     """
     system = checked_elements(elements)
-    needed = _needed(system)
+    energies, absent = _energies(_needed(system), level, system, lab, relaxation)
+    lowest = lowest_energies(energies)
+    references = {element: fitted_reference(element, lowest) for element in system if element in MOLECULES}
+    return _competing(level, system, lowest, references, absent)
+
+
+def gas_references(
+    level: Level,
+    elements: Iterable[str],
+    *,
+    lab: Lab | None = None,
+    relaxation: RelaxationSettings | None = None,
+) -> dict[str, ElementReference]:
+    """Return the reference energies at `level` of the gases among `elements`, fitted to packaged compounds.
+
+    Parameters and errors are those of `phase_energies`.
+    """
+    gases = sorted(set(elements) & set(MOLECULES))
+    energies, _ = _energies(_calibrating(gases), level, gases, lab, relaxation)
+    return {element: fitted_reference(element, lowest_energies(energies)) for element in gases}
+
+
+def _energies(
+    needed: Sequence[Phase],
+    level: Level,
+    system: Sequence[str],
+    lab: Lab | None,
+    relaxation: RelaxationSettings | None,
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Return the energies of packaged phases by name, eV/atom, and the reasons of those that have none."""
     file = packaged_energies(level)
     energies = known_energies(file, needed)
     absent = _failures(file, needed)
@@ -159,15 +214,14 @@ def phase_energies(
         raise _refusal(missing, level, system)
     if missing and lab is not None:
         outcomes = relax_phases(missing, level, lab, relaxation or RelaxationSettings())
-        _refuse_broken(outcomes)
+        refuse_broken(outcomes)
         energies |= relaxed_energies(outcomes)
         absent |= {name: end.reason for name, end in outcomes.items() if isinstance(end, Failure)}
-    lowest = lowest_energies(energies)
-    references = {element: fitted_reference(element, lowest) for element in system if element in MOLECULES}
-    return _competing(level.name, system, lowest, references, absent)
+    return energies, absent
 
 
-def _refuse_broken(outcomes: Mapping[str, Relaxation | Failure]) -> None:
+def refuse_broken(outcomes: Mapping[str, Relaxation | Failure]) -> None:
+    """Raise `CalculationError` if the machine ended one of the relaxations, given by the name of their phase."""
     broken = {name: end.reason for name, end in outcomes.items() if isinstance(end, Broken)}
     if broken:
         listed = "; ".join(f"{name} ({reason})" for name, reason in broken.items())
@@ -178,9 +232,12 @@ def _refuse_broken(outcomes: Mapping[str, Relaxation | Failure]) -> None:
 def _needed(system: Sequence[str]) -> list[Phase]:
     """Every packaged phase of the system, and what calibrates its gas references."""
     chosen = {phase.name: phase for phase in phases_within(system) if not _is_molecule(phase)}
-    calibrating = calibrating_formulas(system)
-    chosen |= {p.name: p for p in phase_table().values() if p.formula in calibrating and p.role != "reference"}
-    return list(chosen.values())
+    return list((chosen | {phase.name: phase for phase in _calibrating(system)}).values())
+
+
+def _calibrating(elements: Iterable[str]) -> list[Phase]:
+    formulas = calibrating_formulas(elements)
+    return [p for p in phase_table().values() if p.formula in formulas and p.role != "reference"]
 
 
 def _is_molecule(phase: Phase) -> bool:
@@ -215,26 +272,63 @@ def lowest_energies(energies: Mapping[str, float]) -> dict[str, float]:
 
 
 def _competing(
-    level: str,
+    level: Level,
     system: tuple[str, ...],
     lowest: Mapping[str, float],
     references: Mapping[str, ElementReference],
     absent: Mapping[str, str],
 ) -> CompetingPhases:
     labels = {phase.formula: phase.label for phase in reversed(phases_within(system)) if phase.formula in lowest}
-    entries = [(label, formula, lowest[formula]) for formula, label in labels.items() if formula in lowest]
-    entries = [entry for entry in entries if entry[1] not in {reduced_formula(m) for m in MOLECULES.values()}]
-    entries += [(MOLECULES[e], reduced_formula(MOLECULES[e]), ref.energy) for e, ref in references.items()]
-    entries.sort()
-    fractions = [[Composition(formula).get_atomic_fraction(e) for e in system] for _, formula, _ in entries]
+    molecules = {reduced_formula(molecule) for molecule in MOLECULES.values()}
+    rows = [PhaseRow(label, f, lowest[f]) for f, label in labels.items() if f not in molecules]
     excluded = {name: reason for name, reason in absent.items() if phase_table()[name].elements <= set(system)}
+    return phases_from_rows(
+        rows + reference_rows(references),
+        system,
+        level=level.name,
+        scheme=scheme_of_level(level),
+        references=references,
+        excluded=excluded,
+    )
+
+
+def reference_rows(references: Mapping[str, ElementReference]) -> list[PhaseRow]:
+    """Return the gas elements as phases with their fitted energies."""
+    return [PhaseRow(MOLECULES[e], reduced_formula(MOLECULES[e]), ref.energy) for e, ref in references.items()]
+
+
+def phases_from_rows(
+    rows: Iterable[PhaseRow],
+    elements: Iterable[str],
+    *,
+    level: str,
+    scheme: str,
+    references: Mapping[str, ElementReference],
+    excluded: Mapping[str, str],
+) -> CompetingPhases:
+    """Return the competing phases that `rows` tell, of several with one formula the lowest.
+
+    Parameters
+    ----------
+    rows
+        Phases that consist of `elements`.
+    elements
+        Element symbols of the chemical system.
+    level, scheme, references, excluded
+        Attributes of the result.
+    """
+    system = tuple(sorted(set(elements)))
+    lowest = {row.formula: row for row in sorted(rows, key=lambda row: row.energy, reverse=True)}
+    kept = sorted(lowest.values())
+    fractions = [[Composition(row.formula).get_atomic_fraction(e) for e in system] for row in kept]
     return CompetingPhases(
         level=level,
+        scheme=scheme,
         elements=system,
-        labels=tuple(label for label, _, _ in entries),
-        formulas=tuple(formula for _, formula, _ in entries),
-        fractions=frozen(np.array(fractions)),
-        energies=frozen(np.array([energy for _, _, energy in entries])),
+        labels=tuple(row.label for row in kept),
+        formulas=tuple(row.formula for row in kept),
+        fractions=frozen(np.array(fractions).reshape(len(kept), len(system))),
+        energies=frozen(np.array([row.energy for row in kept])),
         references=MappingProxyType(dict(references)),
-        excluded=MappingProxyType(excluded),
+        excluded=MappingProxyType(dict(excluded)),
     )

@@ -18,6 +18,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from pymatgen.core import Lattice, Structure
+
 from ionscape.levels.calculation import Lab, Relaxation, RelaxationSettings
 from ionscape.levels.registry import Level
 from ionscape.phases.table import Phase
@@ -29,6 +32,7 @@ INCIDENTAL = ("package", "reference")
 UNITS = {
     "energy": "eV/atom",
     "volume": "Å³/atom",
+    "cell": "Å, Å, Å, degree, degree, degree (the relaxed cell, conventional as in the table)",
     "fmax": "eV/Å (largest force on an atom)",
     "smax": "eV/Å³ (largest component of the stress)",
 }
@@ -50,7 +54,8 @@ class EnergyFile:
     date
         Day of the last entry, ISO 8601.
     entries
-        By phase name: ``energy`` (eV/atom), ``volume`` (Å³/atom), ``fmax``, ``smax``, ``steps``, ``facts`` (hash).
+        By phase name: ``energy`` (eV/atom), ``volume`` (Å³/atom), ``cell`` (a, b, c in Å, α, β, γ in degrees),
+        ``fmax``, ``smax``, ``steps``, ``facts`` (hash).
     failures
         By phase name: ``reason`` and ``facts`` of relaxations that gave no usable energy.
     """
@@ -96,6 +101,7 @@ class EnergyFile:
         entry = {
             "energy": round(outcome.energy_per_atom, 6),
             "volume": round(outcome.structure.volume / len(outcome.structure), 5),
+            "cell": _conventional_cell(phase, outcome.structure),
             "fmax": round(outcome.fmax, 5),
             "smax": round(outcome.smax, 6),
             "steps": outcome.steps,
@@ -103,6 +109,14 @@ class EnergyFile:
         }
         failures = {name: told for name, told in self.failures.items() if name != phase.name}
         return replace(self, date=date, entries={**self.entries, phase.name: entry}, failures=failures)
+
+
+def _conventional_cell(phase: Phase, relaxed: Structure) -> list[float]:
+    """Return a, b, c (Å) and α, β, γ (degrees) of the conventional cell after its primitive cell was relaxed."""
+    axes = phase.structure().lattice.matrix
+    before = phase.structure(primitive=True).lattice.matrix
+    in_primitive = np.round(axes @ np.linalg.inv(before))
+    return [round(x, 4) for x in Lattice(in_primitive @ relaxed.lattice.matrix).parameters]
 
 
 def _codes() -> dict[str, str]:

@@ -1,5 +1,8 @@
 """Measured standard enthalpies of formation, packaged for calibrating and checking levels of theory.
 
+The compilations count compounds of phosphorus from the white form; here they are counted from the packaged phase
+of the element, black phosphorus (`data/allotropes.toml`): ΔH = ΔH_tabulated − n_P ΔH(white → black).
+
 They meet calculated energies only as ΔH(298 K) ≈ ΔE: heat capacities and zero-point energies are left out, which
 costs up to some ten meV/atom for compounds of light elements (Phys. Rev. B 85, 155208 (2012)).
 """
@@ -12,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from types import MappingProxyType
+from typing import Any
 
 from pymatgen.core import Composition
 
@@ -30,7 +34,9 @@ class FormationEnthalpy:
     formula
         Reduced formula.
     enthalpy
-        ΔH per atom, eV/atom, from the elements in their reference states; negative for exothermic.
+        ΔH per atom, eV/atom, from the elements in their packaged phases; negative for exothermic.
+    tabulated
+        ΔH per atom, eV/atom, as the source has it; differs from `enthalpy` for compounds of phosphorus.
     confidence
         ``high`` (two compilations agree) or ``medium`` (one source).
     source
@@ -42,6 +48,7 @@ class FormationEnthalpy:
     phase: str
     formula: str
     enthalpy: EnergyPerAtom
+    tabulated: EnergyPerAtom
     confidence: str
     source: str
     self_bonded: bool = False
@@ -50,12 +57,25 @@ class FormationEnthalpy:
 @functools.cache
 def formation_enthalpies() -> Mapping[str, FormationEnthalpy]:
     """Return the packaged enthalpies by reduced formula."""
-    data = tomllib.loads((files("ionscape.phases") / "data" / "enthalpies.toml").read_text(encoding="utf-8"))
     found = {}
-    for phase, row in data.items():
-        formula = phase_table()[phase].formula
+    for phase, row in _data("enthalpies.toml").items():
+        composition = Composition(phase_table()[phase].formula)
         per_mole = row["enthalpy_kJ_per_mol"]
-        per_atom = per_mole / KJ_PER_MOL_PER_EV / Composition(formula).num_atoms
-        bonded = row.get("self_bonded", False)
-        found[formula] = FormationEnthalpy(phase, formula, per_atom, row["confidence"], row["source"], bonded)
+        forms = _data("allotropes.toml").items()
+        to_packaged = sum(composition[element] * form["enthalpy_kJ_per_mol"] for element, form in forms)
+        unit = KJ_PER_MOL_PER_EV * composition.num_atoms
+        found[phase_table()[phase].formula] = FormationEnthalpy(
+            phase=phase,
+            formula=phase_table()[phase].formula,
+            enthalpy=(per_mole - to_packaged) / unit,
+            tabulated=per_mole / unit,
+            confidence=row["confidence"],
+            source=row["source"],
+            self_bonded=row.get("self_bonded", False),
+        )
     return MappingProxyType(found)
+
+
+@functools.cache
+def _data(name: str) -> dict[str, Any]:
+    return tomllib.loads((files("ionscape.phases") / "data" / name).read_text(encoding="utf-8"))

@@ -8,22 +8,35 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from ionscape.report.contact_figures import contact_heat_map, reaction_profile_figure
+from ionscape.report.contact_series import (
+    contact_energies,
+    host_phase,
+    profile_series,
+    voltage_steps,
+    window_bars,
+)
 from ionscape.report.energy_figures import DecompositionSeries, EwaldSeries, decomposition_figure, ewald_figure
 from ionscape.report.reading import read_study
 from ionscape.report.records import DopedContent, Quantity, StudyRecord, Target
 from ionscape.report.structure_figure import structure_figure
 from ionscape.report.style import save
 from ionscape.report.typography import converted, significant
+from ionscape.report.window_figures import voltage_profile_figure, window_figure
+from ionscape.stability.contact import ContactMatrix
 from ionscape.structures.exchange import read_structure
 
 #: Stems of the figure files; the page looks for them by these names.
 DECOMPOSITION, EWALD = "decomposition-energy", "ewald-ranking"
+HEAT_MAP, PROFILES = "contact-heat-map", "reaction-profiles"
+WINDOW, VOLTAGES = "electrochemical-window", "voltage-profiles"
 
 
 def build_figures(folder: Path) -> list[Path]:
     """Draw every figure that the results in `folder` allow into ``folder/figures``; return the files written.
 
-    Structure of host and cathode (Fig. 1), decomposition energies (Fig. 2a), Ewald ranking (Fig. S5).
+    Structure of host and cathode (Fig. 1), decomposition energies (Fig. 2a), Ewald ranking (Fig. S5),
+    mutual reaction energies (Fig. 2b) with profiles, electrochemical windows with voltage profiles.
 
     Raises
     ------
@@ -46,6 +59,11 @@ def structure_stem(role: str) -> str:
     return f"structure-{role}"
 
 
+def heat_map_stem(matrix: ContactMatrix) -> str:
+    """Return the stem of the heat map of `matrix`, with its voltage if it has one."""
+    return HEAT_MAP if matrix.voltage is None else f"{HEAT_MAP}-{matrix.voltage:.2f}V".replace(".", "-")
+
+
 def _figures(record: StudyRecord) -> Iterator[tuple[str, Figure]]:
     for crystal in record.crystals:
         path = record.structure(crystal.structure_file)
@@ -57,6 +75,36 @@ def _figures(record: StudyRecord) -> Iterator[tuple[str, Figure]]:
     rankings = [s for s in map(ewald_series, record.doping) if s is not None]
     if rankings:
         yield EWALD, ewald_figure(rankings, level=cheap_level_name(record))
+    yield from _contact_figures(record)
+    yield from _window_figures(record)
+
+
+def _contact_figures(record: StudyRecord) -> Iterator[tuple[str, Figure]]:
+    for matrix in record.contacts:
+        yield (
+            heat_map_stem(matrix),
+            contact_heat_map(contact_energies(matrix), level=matrix.level, note=_conditions(matrix)),
+        )
+    for matrix in record.contacts[:1]:
+        yield (
+            PROFILES,
+            reaction_profile_figure(profile_series(matrix, host_phase(record, matrix)), level=matrix.level),
+        )
+
+
+def _conditions(matrix: ContactMatrix) -> str:
+    voltage = "" if matrix.voltage is None else f"{matrix.voltage:.2f} V against {matrix.mobile} metal"
+    return ", ".join(filter(None, (voltage, matrix.conditions)))
+
+
+def _window_figures(record: StudyRecord) -> Iterator[tuple[str, Figure]]:
+    if not record.windows:
+        return
+    first = record.windows[0]
+    yield WINDOW, window_figure(window_bars(record.windows), mobile=first.mobile, level=first.level)
+    steps = voltage_steps(record.windows)
+    if steps:
+        yield VOLTAGES, voltage_profile_figure(steps, mobile=first.mobile, level=first.level)
 
 
 def level_name(record: StudyRecord) -> str:

@@ -8,23 +8,29 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Template
 from markupsafe import Markup
 
+from ionscape.report.contact_table import conditions_html, contact_table
 from ionscape.report.figures import (
     DECOMPOSITION,
     EWALD,
+    PROFILES,
+    VOLTAGES,
+    WINDOW,
     cheap_level_name,
     dopant,
+    heat_map_stem,
     level_name,
     structure_stem,
     write_figures,
 )
 from ionscape.report.reading import read_study
 from ionscape.report.records import Crystal, Quantity, StudyRecord
-from ionscape.report.typography import converted, decimals, formula_html, number, significant
+from ionscape.report.templating import templates
+from ionscape.report.typography import decimals
 from ionscape.report.vector import inline_svg
-from ionscape.report.verdict import products_html, verdict
+from ionscape.report.verdict import contact_warnings, products_html, verdict
 from ionscape.structures.exchange import replacing
 
 #: What relaxations moved, as said on the page.
@@ -35,6 +41,8 @@ STAGE_NAMES = {
     "voids": "empty sites",
     "doping": "doped cells",
     "stability": "decomposition energies",
+    "contact": "contact reactions",
+    "window": "electrochemical windows",
 }
 
 
@@ -62,12 +70,23 @@ def _content(record: StudyRecord) -> dict[str, Any]:
     return {
         "record": record,
         "verdict": verdict(record),
+        "warnings": [*record.warnings, *contact_warnings(record)],
         "pending": [STAGE_NAMES[stage] for stage in record.pending],
         "failed": [(STAGE_NAMES[stage], reason) for stage, reason in record.failed.items()],
         "relaxed": MOVED.get(record.move, "Relaxed"),
         "figure": functools.partial(_figure, record),
         "download": functools.partial(_download, record),
-        "names": {"decomposition": DECOMPOSITION, "ewald": EWALD, "structure": structure_stem},
+        "names": {
+            "decomposition": DECOMPOSITION,
+            "ewald": EWALD,
+            "structure": structure_stem,
+            "heat_map": heat_map_stem,
+            "profiles": PROFILES,
+            "window": WINDOW,
+            "voltages": VOLTAGES,
+        },
+        "contact_table": contact_table,
+        "conditions": conditions_html,
         "level": level_name(record),
         "cheap_level": cheap_level_name(record),
         "dopant": dopant(record),
@@ -76,25 +95,9 @@ def _content(record: StudyRecord) -> dict[str, Any]:
     }
 
 
-@functools.cache
-def _template() -> Any:
-    environment = Environment(
-        loader=PackageLoader("ionscape.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "formula": formula_html,
-        "number": number,
-        "milli": lambda quantity, digits=1: decimals(converted(quantity, f"m{quantity.unit}"), digits),
-        "decimals": decimals,
-        "short": significant,
-        "doi": doi_link,
-        "products": products_html,
-        "cell_rows": cell_rows,
-    }
+def _template() -> Template:
+    environment = templates()
+    environment.filters |= {"products": products_html, "cell_rows": cell_rows}
     return environment.get_template("page.html")
 
 
@@ -106,13 +109,6 @@ def _figure(record: StudyRecord, stem: str, description: str) -> Markup | None:
 def _download(record: StudyRecord, relative: str) -> str:
     """Address, relative to the page, of a file of the study; empty if it is not there."""
     return f"../{quote(relative)}" if record.structure(relative) else ""
-
-
-def doi_link(doi: str) -> Markup:
-    """Return a link to a DOI as safe HTML, or nothing if there is none."""
-    if not doi:
-        return Markup()
-    return Markup('<a href="https://doi.org/{}">doi:{}</a>').format(quote(doi, safe="/:;()._-"), doi)
 
 
 def cell_rows(crystal: Crystal) -> list[tuple[str, Quantity, Quantity | None, str]]:

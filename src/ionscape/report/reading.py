@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ionscape.errors import InputError
+from ionscape.report.contact_reading import contact_matrix, electrochemical_window
 from ionscape.report.records import (
     Comparison,
     Crystal,
@@ -22,9 +23,12 @@ from ionscape.report.records import (
     StudyRecord,
     Target,
 )
+from ionscape.report.values import known, plain, quantity
 
 FORMAT = 1
-STAGES = ("host", "voids", "doping", "stability")
+STAGES = ("host", "voids", "doping", "stability", "contact", "window")
+#: Stages that a study need not have: they are pending only where they are recorded as empty.
+OPTIONAL = ("contact", "window")
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 _T = TypeVar("_T")
 _REMEDY = "Run `ionscape run` again; it writes results.json anew from the stored calculations."
@@ -41,11 +45,7 @@ def read_study(folder: Path) -> StudyRecord:
     path = folder / "results.json"
     data = _load(path)
     recorded: Mapping[str, Any] = data.get("stages") or {}
-    failed = {
-        stage: str(node["failed"])
-        for stage, node in recorded.items()
-        if isinstance(node, dict) and "failed" in node
-    }
+    failed = _failed(recorded)
     stages = {stage: node for stage, node in recorded.items() if stage not in failed}
 
     def part(name: str, build: Callable[[Any], _T], source: Mapping[str, Any] = stages) -> _T:
@@ -56,10 +56,11 @@ def read_study(folder: Path) -> StudyRecord:
             raise _refusal(f"'{name}' cannot be understood ({reason})", path) from None
 
     study = data.get("study") or {}
+    name = str(study.get("name", folder.name))
     return StudyRecord(
         folder=folder,
-        name=str(study.get("name", folder.name)),
-        title=str(study.get("title") or study.get("name") or folder.name),
+        name=name,
+        title=str(study.get("title") or name),
         seed=str(study.get("seed", "")),
         input_sha256=str(study.get("input_sha256", "")),
         code=part("code", lambda node: {str(k): str(v) for k, v in node.items()}, data),
@@ -74,10 +75,26 @@ def read_study(folder: Path) -> StudyRecord:
         targets=part("stability", lambda node: _targets(node.get("targets", ()))),
         phases=part("stability", lambda node: tuple(map(_phase, node.get("phases", ())))),
         excluded=part("stability", lambda node: {str(k): str(v) for k, v in (node.get("excluded") or {}).items()}),
+        contacts=part("contact", lambda node: tuple(map(contact_matrix, node.get("matrices", ())))),
+        windows=part("window", lambda node: tuple(map(electrochemical_window, node.get("windows", ())))),
+        window_conditions=part("window", lambda node: str(node.get("conditions") or "")),
+        window_no_intervals=part("window", lambda node: str(node.get("no_intervals") or "")),
         comparison=part("comparison", lambda node: tuple(map(_comparison, node)), data),
         failed={stage: failed[stage] for stage in STAGES if stage in failed},
-        pending=tuple(stage for stage in STAGES if stage not in failed and not stages.get(stage)),
+        pending=tuple(stage for stage in STAGES if _is_pending(stage, recorded)),
     )
+
+
+def _failed(recorded: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        stage: str(node["failed"])
+        for stage, node in recorded.items()
+        if isinstance(node, dict) and "failed" in node
+    }
+
+
+def _is_pending(stage: str, recorded: Mapping[str, Any]) -> bool:
+    return not recorded.get(stage) and (stage in recorded or stage not in OPTIONAL)
 
 
 def _refusal(found: str, path: Path) -> InputError:
@@ -102,21 +119,6 @@ def _load(path: Path) -> dict[str, Any]:
     return data
 
 
-def quantity(node: Any, unit: str = "") -> Quantity:
-    """Return ``{"value", "unit"}`` or a bare number (with the unit given) as a quantity."""
-    if isinstance(node, Mapping):
-        return Quantity(float(node["value"]), str(node["unit"]))
-    return Quantity(float(node), unit)
-
-
-def _maybe(node: Any, unit: str = "") -> Quantity | None:
-    return None if node is None else quantity(node, unit)
-
-
-def _plain(node: Any) -> Any:
-    return node["value"] if isinstance(node, Mapping) and "value" in node else node
-
-
 def _cell(node: Mapping[str, Any]) -> dict[str, Quantity]:
     return {key: quantity(node[key], "Å" if key in "abc" else "°") for key in _CELL if node.get(key) is not None}
 
@@ -137,7 +139,7 @@ def _crystal(role: str, node: Mapping[str, Any]) -> Crystal:
         compared_cell=_cell(compared),
         compared_with="measured" if measured else "as given",
         source=str(node.get("source") or compared.get("source") or ""),
-        energy_per_atom=_maybe(node.get("energy_per_atom"), "eV/atom"),
+        energy_per_atom=known(node.get("energy_per_atom"), "eV/atom"),
         structure_file=str(node.get("structure_file", "")),
         key=str(node.get("key", "")),
     )
@@ -149,11 +151,11 @@ def _empty_sites(node: Mapping[str, Any]) -> EmptySites:
 
 def _site(node: Mapping[str, Any]) -> EmptySite:
     return EmptySite(
-        fractional=tuple(float(x) for x in _plain(node["fractional"])),
+        fractional=tuple(float(x) for x in plain(node["fractional"])),
         radius=quantity(node["radius"], "Å"),
-        multiplicity=int(_plain(node["multiplicity"])),
+        multiplicity=int(plain(node["multiplicity"])),
         neighbours={str(k): quantity(v, "Å") for k, v in (node.get("neighbours") or {}).items()},
-        density=_maybe(node.get("density"), "e/Å³"),
+        density=known(node.get("density"), "e/Å³"),
     )
 
 
@@ -165,7 +167,7 @@ def _failed_content(node: Mapping[str, Any]) -> FailedContent:
     return FailedContent(
         route=str(node["route"]),
         formula=str(node["formula"]),
-        x_per_formula_unit=float(_plain(node["x_per_formula_unit"])),
+        x_per_formula_unit=float(plain(node["x_per_formula_unit"])),
         reason=str(node["failure"]),
     )
 
@@ -176,25 +178,25 @@ def _content(node: Mapping[str, Any]) -> DopedContent:
     return DopedContent(
         route=str(node["route"]),
         formula=str(node["formula"]),
-        x_per_formula_unit=float(_plain(node["x_per_formula_unit"])),
-        n_sampled=int(_plain(node["n_sampled"])),
-        n_unique=int(_plain(node["n_unique"])),
+        x_per_formula_unit=float(plain(node["x_per_formula_unit"])),
+        n_sampled=int(plain(node["n_sampled"])),
+        n_unique=int(plain(node["n_unique"])),
         exhaustive=bool(node.get("exhaustive", False)),
-        lowest_ewald=_maybe(node.get("lowest_ewald"), "eV"),
+        lowest_ewald=known(node.get("lowest_ewald"), "eV"),
         candidates=tuple(_candidate(i, c) for i, c in enumerate(node["candidates"], start=1)),
         refined=tuple(_candidate(i, c) for i, c in enumerate(node.get("refined", ()), start=1)),
-        best=int(_plain(node["best"])),
-        rho=None if rho is None else float(_plain(rho)),
-        p_value=None if rho is None else float(_plain(correlation["p_value"])),
+        best=int(plain(node["best"])),
+        rho=None if rho is None else float(plain(rho)),
+        p_value=None if rho is None else float(plain(correlation["p_value"])),
         why_no_rho=str(correlation.get("unavailable") or ""),
     )
 
 
 def _candidate(position: int, node: Mapping[str, Any]) -> DopedCandidate:
     return DopedCandidate(
-        rank=int(_plain(node.get("rank", position))),
+        rank=int(plain(node.get("rank", position))),
         ewald=quantity(node["ewald"], "eV"),
-        energy_per_atom=_maybe(node.get("energy_per_atom"), "eV/atom"),
+        energy_per_atom=known(node.get("energy_per_atom"), "eV/atom"),
         failure=str(node.get("failure") or ""),
         origin=str(node.get("origin") or ""),
         structure_file=str(node.get("structure_file") or ""),
@@ -214,9 +216,9 @@ def _target(node: Mapping[str, Any]) -> Target:
         name=str(node.get("name") or node["formula"]),
         formula=str(node["formula"]),
         route="" if route == "host" else route,
-        x_per_formula_unit=float(_plain(node.get("x_per_formula_unit", 0.0))),
+        x_per_formula_unit=float(plain(node.get("x_per_formula_unit", 0.0))),
         e_d=quantity(node["e_d"], "eV/atom"),
-        products={str(k): float(_plain(v)) for k, v in node["products"].items()},
+        products={str(k): float(plain(v)) for k, v in node["products"].items()},
         reaction=str(node.get("reaction") or ""),
     )
 
@@ -225,9 +227,9 @@ def _phase(node: Mapping[str, Any]) -> Phase:
     return Phase(
         formula=str(node["formula"]),
         name=str(node.get("name") or ""),
-        energy_per_atom=_maybe(node.get("energy_per_atom"), "eV/atom"),
-        formation_energy=_maybe(node.get("formation_energy"), "eV/atom"),
-        height=_maybe(node.get("height"), "eV/atom"),
+        energy_per_atom=known(node.get("energy_per_atom"), "eV/atom"),
+        formation_energy=known(node.get("formation_energy"), "eV/atom"),
+        height=known(node.get("height"), "eV/atom"),
     )
 
 
@@ -235,7 +237,7 @@ def _comparison(node: Mapping[str, Any]) -> Comparison:
     return Comparison(
         quantity=str(node["quantity"]).replace("_", " "),
         target=str(node.get("target") or ""),
-        ours=_maybe(node.get("ours")),
+        ours=known(node.get("ours")),
         study=quantity(node["study"]),
         source=str(node.get("source") or ""),
         note=str(node.get("note") or ""),

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ionscape.stability.contact import ContactMatrix
+from ionscape.stability.window import ElectrochemicalWindow
+
 
 @dataclass(frozen=True)
 class Quantity:
@@ -154,6 +157,12 @@ class StudyRecord:
 
     Attributes
     ----------
+    contacts
+        Mutual reactions of cathodes with phases: the closed system first, then at voltages.
+    windows
+        Electrochemical windows.
+    window_conditions, window_no_intervals
+        Temperature and pressures of the gases for them, and why they carry no intervals; empty if 0 K, if they do.
     move
         What relaxations moved: ``positions``, ``cell`` or ``positions+cell``; empty if not recorded.
     failed
@@ -179,6 +188,10 @@ class StudyRecord:
     targets: tuple[Target, ...]
     phases: tuple[Phase, ...]
     excluded: Mapping[str, str]
+    contacts: tuple[ContactMatrix, ...]
+    windows: tuple[ElectrochemicalWindow, ...]
+    window_conditions: str
+    window_no_intervals: str
     comparison: tuple[Comparison, ...]
     failed: Mapping[str, str]
     pending: tuple[str, ...]

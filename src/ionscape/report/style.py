@@ -68,6 +68,7 @@ def _settings() -> dict[str, Any]:
         "axes.spines.right": False,
         "axes.unicode_minus": True,
         "figure.facecolor": "none",
+        "hatch.linewidth": 0.35,
         "legend.fontsize": 7.5,
         "legend.frameon": False,
         "legend.labelcolor": INK,

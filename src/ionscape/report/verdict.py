@@ -7,10 +7,17 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from ionscape.report.contact_series import host_phase, reactions_of
+from ionscape.report.contact_table import conditions_html
 from ionscape.report.energy_figures import PLAUSIBLE
 from ionscape.report.figures import level_name, routes
+from ionscape.report.heat_scale import NO_REACTION
 from ionscape.report.records import Quantity, StudyRecord, Target
-from ionscape.report.typography import converted, decimals, formula_html, number, significant
+from ionscape.report.typography import converted, decimals, electrode, formula_html, number, significant
+from ionscape.report.window_figures import STABLE
+from ionscape.results import Failure
+from ionscape.stability.contact import MutualReaction
+from ionscape.stability.window import ElectrochemicalWindow, VoltageLimit
 
 #: Differences of decomposition energies smaller than this decide nothing, meV/atom.
 ALIKE = 1.0
@@ -42,9 +49,16 @@ class Statement:
 
 
 def verdict(record: StudyRecord) -> list[Statement]:
-    """Return what the finished stages of a study say: stability of host and doped cells, route, cell."""
+    """Return what the finished stages of a study say: stability of host and doped cells, route, contacts, cell."""
     level = level_name(record)
-    return [*_host(record, level), *_doped(record, level), *_favoured(record, level), *_cell(record, level)]
+    return [
+        *_host(record, level),
+        *_doped(record, level),
+        *_favoured(record, level),
+        *_contact(record),
+        *_window(record),
+        *_cell(record, level),
+    ]
 
 
 def _milli(target: Target) -> float:
@@ -123,3 +137,102 @@ def _cell(record: StudyRecord, level: str) -> Iterator[Statement]:
             grounds = Markup("Largest deviation of a lattice parameter: <i>{}</i>.").format(worst)
             sign = "+" if pairs[worst] > 0 else ""
             yield Statement(f"{sign}{decimals(pairs[worst], 1)}\u2009%", claim, grounds, level, "host")
+
+
+def _contact(record: StudyRecord) -> Iterator[Statement]:
+    """Say with which cathodes the host reacts most and least, in the closed system if it was judged."""
+    for matrix in record.contacts[:1]:
+        phase = host_phase(record, matrix)
+        reactions = reactions_of(matrix, phase)
+        most, least, name = reactions[0], reactions[-1], formula_html(phase)
+        if 1000 * most.strongest.energy > -NO_REACTION:
+            claim = Markup("{} reacts with none of {} cathodes").format(name, len(reactions))
+            grounds = Markup("Lowest reaction energy; with {}{}.").format(
+                formula_html(most.cathode), _within(most)
+            )
+        else:
+            claim = Markup("{} reacts most with {}").format(name, formula_html(most.cathode))
+            grounds = Markup("{}{}.").format(formula_html(most.strongest.reaction), _within(most))
+            if least is not most:
+                grounds += Markup(" Least with {}: {}{}.").format(
+                    formula_html(least.cathode), _energy(least), _within(least)
+                )
+        if matrix.voltage is not None:
+            grounds += Markup(" All {}.").format(conditions_html(matrix))
+        yield Statement(_energy(most), claim, grounds, matrix.level, "contact")
+
+
+def _energy(reaction: MutualReaction) -> str:
+    return number(Quantity(1000 * reaction.strongest.energy, "meV/atom"))
+
+
+def _within(reaction: MutualReaction) -> str:
+    if reaction.interval is None:
+        return ""
+    low, high = (decimals(1000 * end, 0) for end in (reaction.interval.low95, reaction.interval.high95))
+    undecided = ", not told from no reaction" if 1000 * reaction.interval.high95 > -NO_REACTION else ""
+    return f" (95\u2009% interval {low} to {high}\u2009meV/atom{undecided})"
+
+
+def _window(record: StudyRecord) -> Iterator[Statement]:
+    """Say between which voltages the first phase, the host if it is among them, is stable."""
+    hosts = [crystal.formula for crystal in record.crystals if crystal.role == "host"]
+    ordered = sorted(record.windows, key=lambda window: window.formula not in hosts)
+    for window in ordered[:1]:
+        claim = Markup("Electrochemical window of {} against {}").format(
+            formula_html(window.formula), electrode(window.mobile)
+        )
+        grounds = Markup("{} {}{}").format(
+            _limit("Below", window.reduction), _limit("Above", window.oxidation), _mixture(window)
+        )
+        yield Statement(_span_of(window), claim, grounds, window.level, "window")
+
+
+def _span_of(window: ElectrochemicalWindow) -> str:
+    low, high = window.reduction, window.oxidation
+    if isinstance(low, Failure) or isinstance(high, Failure):
+        ends = [
+            f"{word} {decimals(limit.voltage, 2)}\u2009V"
+            for word, limit in (("above", low), ("below", high))
+            if isinstance(limit, VoltageLimit)
+        ]
+        return ends[0] if ends else "no limits"
+    return f"{decimals(low.voltage, 2)}–{decimals(high.voltage, 2)}\u2009V"
+
+
+def _limit(side: str, limit: VoltageLimit | Failure) -> Markup:
+    if isinstance(limit, Failure):
+        return Markup("No limit {}: {}.").format("below" if side == "Below" else "above", limit.reason)
+    interval = ""
+    if limit.low95 is not None and limit.high95 is not None:
+        interval = f" (95\u2009% interval {decimals(limit.low95, 2)} to {decimals(limit.high95, 2)}\u2009V)"
+    return Markup("{} it{}: {}.").format(side, interval, formula_html(limit.reaction))
+
+
+def _mixture(window: ElectrochemicalWindow) -> Markup:
+    height = window.decomposition_energy
+    if isinstance(height, Failure):
+        return Markup(" It has no energy of its own; the limits are those of its equilibrium mixture.")
+    if 1000 * height <= STABLE:
+        return Markup()
+    return Markup(" It lies {} above the hull; the limits are those of its equilibrium mixture.").format(
+        number(Quantity(1000 * height, "meV/atom"))
+    )
+
+
+def contact_warnings(record: StudyRecord) -> list[str]:
+    """Return what a reader must know before using the numbers of the contacts."""
+    texts = [
+        f"Reaction energies of contacts carry no intervals: {matrix.no_intervals}"
+        for matrix in record.contacts
+        if matrix.no_intervals
+    ]
+    if record.windows and record.window_no_intervals:
+        texts.append(f"Limits of electrochemical windows carry no intervals: {record.window_no_intervals}")
+    texts += [
+        f"{', '.join(matrix.on_hull)}: no energy of their own at {matrix.level}; in contacts, "
+        "equilibrium mixtures of their composition stand for them."
+        for matrix in record.contacts
+        if matrix.on_hull
+    ]
+    return list(dict.fromkeys(texts))

@@ -10,28 +10,40 @@ n_i    share of the target's atoms that are in phase i, pure number
 =====  =====================================================================
 
 The multipliers of the m constraints are the chemical potentials μ of the elements, Σ c μ = E. The linear programme
-is solved by the dual simplex method of HiGHS (doi:10.1007/s12532-017-0130-5), which needs no convex hull and so
-works for any number of elements; the phases of the optimum are then solved for exactly.
+is solved by our own simplex method (`simplex`), which follows whole lines of compositions; the tests hold it
+against HiGHS (doi:10.1007/s12532-017-0130-5) and pymatgen's convex hulls.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
 
 import numpy as np
-from scipy.optimize import linprog
+from numpy.typing import NDArray
 
 from ionscape.errors import CalculationError, MissingReferenceError
 from ionscape.results import frozen
-from ionscape.units import Array, EnergyPerAtom, EnergyPerAtomArray, Unit
+from ionscape.stability.simplex import NO_MIXTURE, NOT_SOLVED, kinks, mixture
+from ionscape.units import (
+    Array,
+    EnergyArray,
+    EnergyPerAtom,
+    EnergyPerAtomArray,
+    FractionalArray,
+    Indices,
+    Number,
+    NumberArray,
+)
 
-NumberArray = Annotated[Array, Unit("1")]
-
-#: Tightest tolerance that HiGHS accepts.
+#: Energies that differ by less are the same: rounding of the solver, eV/atom.
 SOLVER_TOLERANCE = 1e-10
 #: Shares below this are rounding of the solver, not phases.
-SMALLEST_SHARE = 1e-9
+SMALLEST_SHARE = 1e-8
+#: Keeps the fit of the elements' references solvable where phases do not tell them apart.
+RIDGE = 1e-9
+#: How pure a phase has to be to count as an element by itself.
+PURE = 1 - 1e-9
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,65 @@ class NoMixtureError(MissingReferenceError):
             remedy="Add the elements, or relax them at this level.",
         )
 
+    def named(self, elements: Sequence[str]) -> NoMixtureError:
+        """Return the error with the symbols of the elements, of which `columns` are numbers."""
+        return NoMixtureError(self.columns, ", ".join(elements[i] for i in self.columns))
+
+
+@dataclass(frozen=True)
+class Subsystem:
+    """Phases that hold nothing but some of the elements, as the linear programme takes them.
+
+    Attributes
+    ----------
+    rows, columns
+        Rows of the phases and columns of the elements in the tables that they were taken from.
+    fractions
+        Atom fractions, (n, m).
+    energies
+        Energies above Σ_X f_X δ_X, eV/atom, (n,): small numbers, whatever the zero of energy is.
+    references
+        Energies δ of the elements that come closest to the energies of the phases, eV/atom, (m,).
+    """
+
+    rows: Indices
+    columns: Indices
+    fractions: FractionalArray
+    energies: EnergyPerAtomArray
+    references: EnergyPerAtomArray
+
+    @classmethod
+    def of(cls, present: NDArray[np.bool_], fractions: Array, energies: Array) -> Subsystem:
+        """Return the subsystem of the elements `present`, (m,), of phases as of `equilibrium`.
+
+        Raises
+        ------
+        NoMixtureError
+            If there is no such phase.
+        """
+        rows, columns = np.flatnonzero(fractions @ ~present == 0), np.flatnonzero(present)
+        if not len(rows):
+            raise NoMixtureError(columns.tolist())
+        kept = np.ascontiguousarray(fractions[rows][:, columns])
+        normal = kept.T @ kept + RIDGE * np.eye(len(columns))
+        references: Array = np.linalg.solve(normal, kept.T @ energies[rows]).astype(np.float64)
+        return cls(rows, columns, kept, energies[rows] - kept @ references, references)
+
+    def levelled(self, energies: Array) -> Array:
+        """Return other energies of all phases, (…, number of phases), as `energies` are: above the references."""
+        return np.ascontiguousarray(energies[..., self.rows] - self.fractions @ self.references)
+
+    def require(self, status: int) -> None:
+        """Raise the error that a status of the simplex method stands for, if it does."""
+        if status == NOT_SOLVED:
+            message = "the linear programme of the equilibrium was not solved: rounding kept the method going"
+            raise CalculationError(message)
+        if status == NO_MIXTURE:
+            there = self.fractions.any(axis=0)
+            pure = self.columns[self.fractions.argmax(axis=1)[self.fractions.max(axis=1) > PURE]]
+            lacking = self.columns[~there] if not there.all() else np.setdiff1d(self.columns, pure)
+            raise NoMixtureError(lacking.tolist())
+
 
 def equilibrium(composition: Array, fractions: Array, energies: Array) -> Equilibrium:
     """Return the lowest-energy mixture of phases at `composition`.
@@ -92,41 +163,95 @@ def equilibrium(composition: Array, fractions: Array, energies: Array) -> Equili
     CalculationError
         If the solver fails.
     """
-    usable = np.flatnonzero(fractions[:, composition <= 0].sum(axis=1) == 0)
-    present = np.flatnonzero(composition > 0)
-    if not len(usable):
-        raise NoMixtureError([int(i) for i in present])
-    matrix, costs, target = fractions[np.ix_(usable, present)].T, energies[usable], composition[present]
-    solution = linprog(
-        costs,
-        A_eq=matrix,
-        b_eq=target,
-        method="highs-ds",
-        options={
-            "primal_feasibility_tolerance": SOLVER_TOLERANCE,
-            "dual_feasibility_tolerance": SOLVER_TOLERANCE,
-        },
-    )
-    if solution.status != 0:
-        raise _refusal(solution, matrix, present)
-    chosen = np.flatnonzero(solution.x > SMALLEST_SHARE)
-    shares = np.clip(np.linalg.lstsq(matrix[:, chosen], target)[0], 0.0, None)
-    shares /= shares.sum()
+    part = Subsystem.of(composition > 0, fractions, energies)
+    status, basis, amounts, prices = mixture(composition[part.columns], part.fractions, part.energies)
+    part.require(status)
+    chosen = np.flatnonzero((basis < len(part.rows)) & (amounts > SMALLEST_SHARE))
+    order = chosen[np.argsort(basis[chosen])]
+    shares = amounts[order] / amounts[order].sum()
+    present = part.rows[basis[order]]
     return Equilibrium(
-        energy=float(shares @ costs[chosen]),
-        phases=tuple(int(i) for i in usable[chosen]),
+        energy=float(shares @ energies[present]),
+        phases=tuple(present.tolist()),
         shares=frozen(shares),
-        elements=tuple(int(i) for i in present),
-        potentials=frozen(solution.eqlin.marginals),
+        elements=tuple(part.columns.tolist()),
+        potentials=frozen(prices + part.references),
     )
 
 
-def _refusal(solution: Any, matrix: Array, present: Any) -> Exception:
-    """Return the error that tells why there is no optimum."""
-    infeasible = 2
-    if solution.status != infeasible:
-        return CalculationError(f"the linear programme of the equilibrium was not solved: {solution.message}")
-    uncovered = [int(i) for i, row in zip(present, matrix, strict=True) if not row.any()]
-    pure = {int(present[row.argmax()]) for row in matrix.T if row.max() > 1 - SMALLEST_SHARE}
-    lacking = uncovered or sorted({int(i) for i in present} - pure)
-    return NoMixtureError(lacking)
+@dataclass(frozen=True)
+class EquilibriumLine:
+    """Equilibria along a line of compositions b + t d: pieces on which the same phases coexist.
+
+    Attributes
+    ----------
+    positions
+        Ends t of the k pieces, (k + 1,), ascending; the last may be infinite.
+    energies
+        E at the finite positions, eV, (k + 1,) or (k,).
+    elements
+        Columns of the elements on the line, ascending.
+    potentials
+        Chemical potentials of the elements on every piece, eV/atom, (k, number of elements).
+    mixtures
+        At every finite position, phases (rows) and their amounts.
+    """
+
+    positions: NumberArray
+    energies: EnergyArray
+    elements: tuple[int, ...]
+    potentials: EnergyPerAtomArray
+    mixtures: tuple[Mapping[int, Number], ...]
+
+
+def equilibria_along(
+    start: Array, direction: Array, length: float, fractions: Array, energies: Array
+) -> EquilibriumLine:
+    """Return the equilibria along the compositions `start` + t `direction`, 0 ≤ t ≤ `length`.
+
+    Parameters
+    ----------
+    start, direction
+        b and d, atoms of each element, (m,).
+    length
+        Largest t; may be infinite.
+    fractions, energies
+        As of `equilibrium`.
+
+    Raises
+    ------
+    NoMixtureError
+        If no mixture of the phases has these compositions; a `MissingReferenceError`.
+    CalculationError
+        If the solver fails.
+    """
+    part = Subsystem.of((start > 0) | (direction != 0), fractions, energies)
+    start, direction = start[part.columns], direction[part.columns]
+    status, bounds, lowest, bases, amounts, prices = kinks(start, direction, length, part.fractions, part.energies)
+    part.require(status)
+    finite = bounds[: len(lowest)]
+    return EquilibriumLine(
+        positions=frozen(bounds),
+        energies=frozen(lowest + (start + finite[:, None] * direction) @ part.references),
+        elements=tuple(part.columns.tolist()),
+        potentials=frozen(prices + part.references),
+        mixtures=tuple(mixtures_of(bases, amounts, part.rows)),
+    )
+
+
+def mixtures_of(bases: Indices, amounts: Array, rows: Indices) -> list[dict[int, float]]:
+    """Return the amounts of the phases by row, ascending, without traces and artificial phases.
+
+    Parameters
+    ----------
+    bases, amounts
+        Phases and their amounts, (k, m) each, one mixture a line.
+    rows
+        Row of every phase, (n,); an index of n or more is an artificial phase.
+    """
+    known, mixtures = rows.tolist(), []
+    for basis, held in zip(bases.tolist(), amounts.tolist(), strict=True):
+        least = SMALLEST_SHARE * sum(held)
+        pairs = sorted((b, n) for b, n in zip(basis, held, strict=True) if n > least and b < len(known))
+        mixtures.append({known[b]: n for b, n in pairs})
+    return mixtures

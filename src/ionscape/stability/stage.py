@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass
 
 from pymatgen.core import Composition
 
-from ionscape.levels.calculation import Lab, RelaxationSettings
-from ionscape.levels.registry import Level
-from ionscape.phases.competing import CompetingPhases, phase_energies
+from ionscape.phases.competing import CompetingPhases
 from ionscape.phases.formation import formation_energy
 from ionscape.phases.references import ElementReference
+from ionscape.stability.bench import PhaseBench
 from ionscape.stability.decomposition import Decomposition, decomposition_energy
-from ionscape.stability.settings import StabilitySettings
 from ionscape.units import EnergyPerAtom
 
 
@@ -61,71 +58,73 @@ class BulkStability:
 
     Attributes
     ----------
+    level
+        Name of the level of theory of the targets.
+    scheme
+        What the energies of the phases are (`CompetingPhases.scheme`).
     excluded
-        Packaged phases that took no part, and why.
+        Phases of the source that took no part, and why.
+    conditions
+        Temperature and pressures of the gases, in words; "" in their reference state.
     """
 
     level: str
+    scheme: str
     targets: tuple[JudgedTarget, ...]
     phases: tuple[JudgedPhase, ...]
     references: Mapping[str, ElementReference]
     excluded: Mapping[str, str]
+    conditions: str = ""
 
 
-def judge_stability(
-    targets: Sequence[StabilityTarget],
-    settings: StabilitySettings,
-    level: Level,
-    relaxation: RelaxationSettings,
-    lab: Lab,
-) -> BulkStability:
-    """Return the decomposition energies of `targets` against all packaged phases of their elements.
+def judge_stability(targets: Sequence[StabilityTarget], bench: PhaseBench) -> BulkStability:
+    """Return the decomposition energies of `targets` against all competing phases of their elements.
 
     Parameters
     ----------
     targets
-        Compositions with their energies at `level`.
-    settings
-        Source of the phases, and whether missing energies are calculated.
-    level, relaxation, lab
-        Level of theory; how and where missing phases are relaxed.
+        Compositions with their energies at the level of `bench`.
+    bench
+        Where the phases come from, and at which conditions.
 
     Raises
     ------
     MissingReferenceError
-        If phases have no energy at `level` and may not be relaxed; it names them.
+        If phases have no energy at the level and may not be relaxed; it names them.
+    InputError
+        If the source cannot be used, or its energies are not those of the level.
     """
     elements = {element.symbol for target in targets for element in target.composition.elements}
-    phases = phase_energies(level, elements, lab=lab if settings.relax_missing else None, relaxation=relaxation)
-    phases = without_excluded(phases, settings.exclude)
-    judged = tuple(
-        JudgedTarget(target.name, decomposition_energy(target.composition, phases, target.energy_per_atom))
-        for target in targets
+    phases = bench.phases(elements)
+    bench.require_same_scheme(phases)
+    conditioned = bench.at_conditions(phases)
+    return BulkStability(
+        level=bench.level.name,
+        scheme=phases.scheme,
+        targets=tuple(
+            JudgedTarget(
+                target.name, decomposition_energy(target.composition, conditioned, target.energy_per_atom)
+            )
+            for target in targets
+        ),
+        phases=judged_phases(phases, conditioned),
+        references=phases.references,
+        excluded=phases.excluded,
+        conditions=bench.conditions(phases),
     )
-    return BulkStability(level.name, judged, judged_phases(phases), phases.references, phases.excluded)
 
 
-def without_excluded(phases: CompetingPhases, formulas: Sequence[str]) -> CompetingPhases:
-    """Return `phases` without those that the user excludes, which are listed among the excluded.
+def judged_phases(phases: CompetingPhases, conditioned: CompetingPhases | None = None) -> tuple[JudgedPhase, ...]:
+    """Return every one of `phases` with its formation energy and its height above the hull.
 
-    Raises
-    ------
-    MissingReferenceError
-        If a formula is none of the phases.
+    Formation energies count from the elements in their reference states. The hull is that of the phases
+    `conditioned`, the same with gases at a temperature and pressure, if these are given.
     """
-    for formula in formulas:
-        phases.energy_of(formula)
-        told = {**phases.excluded, formula: "excluded by the user"}
-        phases = replace(phases.without(formula), excluded=MappingProxyType(told))
-    return phases
+    judged = conditioned or phases
+    return tuple(_judged(phases, judged, i) for i in range(len(phases.labels)))
 
 
-def judged_phases(phases: CompetingPhases) -> tuple[JudgedPhase, ...]:
-    """Return every one of `phases` with its formation energy and its height above their hull."""
-    return tuple(_judged(phases, i) for i in range(len(phases.labels)))
-
-
-def _judged(phases: CompetingPhases, i: int) -> JudgedPhase:
-    formula, energy = phases.formulas[i], float(phases.energies[i])
-    height = decomposition_energy(formula, phases, energy).decomposition_energy
+def _judged(phases: CompetingPhases, conditioned: CompetingPhases, i: int) -> JudgedPhase:
+    formula, energy = phases.formulas[i], float(conditioned.energies[i])
+    height = decomposition_energy(formula, conditioned, energy).decomposition_energy
     return JudgedPhase(phases.labels[i], energy, formation_energy(formula, phases), max(height, 0.0))

@@ -6,28 +6,43 @@ from typing import TYPE_CHECKING
 
 from ionscape.doping.charges import host_charges, refuse_imbalance, route_charges
 from ionscape.errors import InputError, nearest
-from ionscape.phases.competing import phase_energies
+from ionscape.stability.bench import elements_of
+from ionscape.stability.conditions import refuse_foreign
+from ionscape.stability.system import reactant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from ionscape.levels.registry import Level
+    from ionscape.phases.competing import CompetingPhases
+    from ionscape.stability.bench import PhaseBench
+    from ionscape.stability.settings import ContactSettings, WindowSettings
     from ionscape.study.crystals import Crystal
     from ionscape.study.schema import DopingTable, Study
 
 
-def check_study(study: Study, host: Crystal, level: Level, stages: Iterable[str]) -> None:
+def check_study(study: Study, crystals: Sequence[Crystal], bench: PhaseBench, stages: Iterable[str]) -> None:
     """Raise the error that a stage of the study would end with, before the first stage runs.
+
+    Parameters
+    ----------
+    study
+        The study.
+    crystals
+        Its host and, if it has one, its cathode.
+    bench
+        Its competing phases.
+    stages
+        What will run.
 
     Raises
     ------
     InputError
-        If a doped cell would be charged, a dopant has no clear charge, two routes share a name, or a reference
-        value names no target.
+        If a doped cell would be charged, a dopant has no clear charge, two routes share a name, a reference value
+        names no target, a formula of the contacts or windows is none, or the source of phases cannot be used.
     MissingReferenceError
-        If a competing phase has no energy at `level` and may not be relaxed.
+        If a competing phase has no energy at the level and may not be relaxed.
     """
-    stages = set(stages)
+    stages, host = set(stages), crystals[0]
     _check_dear(study)
     if study.doping is not None:
         _check_routes(study.doping)
@@ -35,8 +50,46 @@ def check_study(study: Study, host: Crystal, level: Level, stages: Iterable[str]
             _check_charges(study.doping, host)
     if "stability" in stages:
         _check_references(study, host)
-        if not study.stability.relax_missing:
-            phase_energies(level, _elements(study, host))
+    systems = _systems(study, crystals)
+    if stages & set(systems):
+        refuse_foreign(study.stability.exclude, systems.values())
+    for name, elements in systems.items():
+        if name in stages and not bench.calculates:
+            phases = bench.phases(elements)
+            if name == "contact" and study.contact is not None and study.contact.ends == "own":
+                _check_own_ends(study.contact, phases)
+
+
+def _systems(study: Study, crystals: Sequence[Crystal]) -> dict[str, set[str]]:
+    """Return the elements of the chemical systems of the stages about stability."""
+    host, *cathodes = crystals
+    systems = {"stability": _elements(study, host)}
+    if study.contact is not None:
+        table = study.contact
+        listed = elements_of((*table.cathodes, *table.phases), table.mobile if table.voltages_V else "")
+        own = [cathode for cathode in cathodes if table.include_cathode]
+        systems["contact"] = listed.union(_coatings(study, table, host), *map(_symbols, own))
+    if study.window is not None:
+        listed = elements_of(study.window.phases, study.window.mobile)
+        systems["window"] = listed | _coatings(study, study.window, host)
+    return systems
+
+
+def _coatings(study: Study, table: ContactSettings | WindowSettings, host: Crystal) -> set[str]:
+    if table.include_doped and study.doping is not None:
+        return _elements(study, host)
+    return _symbols(host) if table.include_host else set()
+
+
+def _check_own_ends(table: ContactSettings, phases: CompetingPhases) -> None:
+    lacking = [name for name in (*table.cathodes, *table.phases) if reactant(name, phases).energy is None]
+    if lacking:
+        raise InputError(
+            f"{', '.join(lacking)} without energies of their own",
+            where="contact.ends",
+            expected="phases of the source, where reactions count from the phases' own energies",
+            remedy="Leave them out, or count from the hull (ends = 'hull').",
+        )
 
 
 def _check_dear(study: Study) -> None:
@@ -84,7 +137,11 @@ def _check_references(study: Study, host: Crystal) -> None:
 
 
 def _elements(study: Study, host: Crystal) -> set[str]:
-    elements = {element.symbol for element in host.structure.composition.elements}
+    elements = _symbols(host)
     for route in study.doping.routes if study.doping else ():
         elements |= {*route.replace.values(), *route.insert}
     return elements
+
+
+def _symbols(crystal: Crystal) -> set[str]:
+    return {element.symbol for element in crystal.structure.composition.elements}

@@ -12,6 +12,8 @@ import time
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -22,7 +24,12 @@ from ionscape.doping.proposal import DopingTask
 from ionscape.errors import InputError, IonscapeError, nearest
 from ionscape.levels.evaluation import require_stress
 from ionscape.levels.registry import Level
-from ionscape.stability.stage import StabilityTarget, judge_stability
+from ionscape.stability.bench import PhaseBench
+from ionscape.stability.contact_stage import ContactStability, judge_contacts
+from ionscape.stability.settings import ContactSettings, WindowSettings
+from ionscape.stability.stage import BulkStability, StabilityTarget, judge_stability
+from ionscape.stability.system import Reactant
+from ionscape.stability.window_stage import WindowTable, judge_windows
 from ionscape.structures.voids import EmptySites, find_empty_sites
 from ionscape.study import schema
 from ionscape.study.checks import check_study
@@ -30,6 +37,7 @@ from ionscape.study.crystals import Crystal, RelaxedCrystal, relax_crystals
 from ionscape.study.inputs import crystal_of
 from ionscape.study.lab import Laboratory
 from ionscape.study.progress import Progress
+from ionscape.study.reactants import crystal_reactant, doped_reactants
 from ionscape.units import Seconds, Unit
 
 State = Literal["pending", "done", "cached", "failed", "skipped"]
@@ -51,6 +59,8 @@ class Run:
 
     Attributes
     ----------
+    folder
+        Folder of the study file, at which relative paths start.
     findings
         Results by stage; a stage that has not run is not in it.
     """
@@ -61,6 +71,7 @@ class Run:
     dear: Level | None
     lab: Laboratory
     progress: Progress
+    folder: Path = Path()
     findings: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -74,6 +85,11 @@ class Run:
         doping = self.study.doping
         return self.dear if self.dear and doping and doping.keep_dear else self.cheap
 
+    @cached_property
+    def bench(self) -> PhaseBench:
+        """The competing phases of the study, at the deciding level."""
+        return PhaseBench(self.study.stability, self.deciding, self.study.relaxation, self.lab, self.folder)
+
     def rng(self, stage: str) -> np.random.Generator:
         """Return the random stream of `stage`: a child of the study's seed, the same whatever ran before."""
         return np.random.default_rng([self.study.study.seed, zlib.crc32(stage.encode())])
@@ -81,11 +97,24 @@ class Run:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage: the stages it needs, what it does, and the sizes of the calculations it will ask for."""
+    """A stage.
+
+    Attributes
+    ----------
+    needs
+        Stages without whose results it cannot run.
+    perform
+        What it does.
+    sizes
+        Numbers of atoms of the calculations it will ask for.
+    uses
+        Stages whose results it takes in where the study has them; if they fail it goes on without.
+    """
 
     needs: tuple[str, ...]
     perform: Callable[[Run], Any]
     sizes: Callable[[schema.Study, list[Crystal]], list[int]]
+    uses: tuple[str, ...] = ()
 
 
 def begin(study_file: schema.StudyFile, lab: Laboratory, progress: Progress, stages: Iterable[str]) -> Run:
@@ -104,8 +133,8 @@ def begin(study_file: schema.StudyFile, lab: Laboratory, progress: Progress, sta
     for level in filter(None, [cheap, dear]):
         if ":" in level.name:  # a registered provider promises stresses, a factory does not
             require_stress(level.calculator(1), where=f"level '{level.name}'")
-    run = Run(study, crystals, cheap, dear, lab, progress)
-    check_study(study, crystals[0], run.deciding, stages)
+    run = Run(study, crystals, cheap, dear, lab, progress, study_file.folder)
+    check_study(study, crystals, run.bench, stages)
     return run
 
 
@@ -144,14 +173,16 @@ def _run_stage(run: Run, name: str) -> StageRecord:
 
 
 def stages_of(study: schema.Study, wanted: Iterable[str] = ()) -> list[str]:
-    """Return the stages of the study in order; with `wanted`, these and what they need.
+    """Return the stages of the study in order; with `wanted`, these and all whose results enter theirs.
+
+    What a stage finds so does not depend on which stages were asked for.
 
     Raises
     ------
     InputError
         If a wanted stage does not exist, or the study has no table for it.
     """
-    present = [name for name in STAGES if name != "doping" or study.doping is not None]
+    present = [name for name in STAGES if name not in OPTIONAL or getattr(study, name) is not None]
     wanted = list(wanted)
     for name in wanted:
         if name not in present:
@@ -164,7 +195,7 @@ def stages_of(study: schema.Study, wanted: Iterable[str] = ()) -> list[str]:
     needed = set(wanted or present)
     for name in reversed(present):
         if name in needed:
-            needed |= set(STAGES[name].needs) & set(present)
+            needed |= {*STAGES[name].needs, *STAGES[name].uses} & set(present)
     return [name for name in present if name in needed]
 
 
@@ -190,14 +221,40 @@ def _doping(run: Run) -> list[DopedCell | FailedCell]:
     return dope_all(tasks, settings, bench, run.rng("doping"))
 
 
-def _stability(run: Run) -> Any:
+def _stability(run: Run) -> BulkStability:
     host, *_ = run.findings["host"]
     targets = [StabilityTarget(host.name, host.structure.composition, host.energy_per_atom)]
     targets += [
         StabilityTarget(f"{cell.route}, {cell.count}", cell.structure.composition, cell.energy_per_atom)
         for cell in run.doped_cells
     ]
-    return judge_stability(targets, run.study.stability, run.deciding, run.study.relaxation, run.lab)
+    return judge_stability(targets, run.bench)
+
+
+def _contact(run: Run) -> ContactStability:
+    table = run.study.contact
+    assert table is not None  # noqa: S101  `stages_of` leaves the stage out without its table
+    _, *cathodes = run.findings["host"]
+    own = [crystal_reactant(cathode) for cathode in cathodes if table.include_cathode]
+    rows: list[str | Reactant] = [*own, *table.cathodes]
+    columns: list[str | Reactant] = [*_coatings(run, table), *table.phases]
+    return judge_contacts(rows, columns, table, run.bench, run.rng("contact"))
+
+
+def _window(run: Run) -> WindowTable:
+    table = run.study.window
+    assert table is not None  # noqa: S101  `stages_of` leaves the stage out without its table
+    return judge_windows([*_coatings(run, table), *table.phases], table, run.bench, run.rng("window"))
+
+
+def _coatings(run: Run, table: ContactSettings | WindowSettings) -> list[Reactant]:
+    """Return the host and the doped cells, as far as the table wants them."""
+    host = run.findings["host"][0]
+    coatings = [crystal_reactant(host)] if table.include_host else []
+    if table.include_doped and run.study.doping is not None:
+        units = formula_units(run.crystals[0].structure, run.study.doping.supercell)
+        coatings += doped_reactants(run.doped_cells, host.structure, units)
+    return coatings
 
 
 def _crystal_sizes(study: schema.Study, crystals: list[Crystal]) -> list[int]:
@@ -223,8 +280,12 @@ STAGES = {
     "host": Stage((), _host, _crystal_sizes),
     "voids": Stage(("host",), _voids, _none),
     "doping": Stage(("host", "voids"), _doping, _doping_sizes),
-    "stability": Stage(("host",), _stability, _none),
+    "stability": Stage(("host",), _stability, _none, uses=("doping",)),
+    "contact": Stage(("host",), _contact, _none, uses=("doping",)),
+    "window": Stage(("host",), _window, _none, uses=("doping",)),
 }
+#: Stages that a study has only if it has their table.
+OPTIONAL = ("doping", "contact", "window")
 
 
 def formula_units(host: Structure, supercell: tuple[int, int, int]) -> int:

@@ -15,7 +15,9 @@ from typing import Any
 
 from ionscape.doping.funnel import Candidate, DopedCell, FailedCell
 from ionscape.results import Failure, to_json
+from ionscape.stability.contact_stage import ContactStability
 from ionscape.stability.stage import BulkStability, JudgedTarget
+from ionscape.stability.window_stage import WindowTable
 from ionscape.structures.exchange import replacing, write_cif
 from ionscape.study.comparison import compare
 from ionscape.study.crystals import RelaxedCrystal
@@ -96,7 +98,16 @@ def references_of_study(study: Study, stages: Sequence[str] | Mapping[str, Any])
         stages=frozenset(stages),
         search=study.doping.search if study.doping else "",
         voids=study.voids.method,
+        conditions=_conditions(study),
     )
+
+
+def _conditions(study: Study) -> frozenset[str]:
+    found = {
+        "gases": study.stability.temperature_K is not None,
+        "voltage": study.contact is not None and bool(study.contact.voltages_V),
+    }
+    return frozenset(name for name, given in found.items() if given)
 
 
 def _host(run: Run, crystals: Any, folder: Path) -> dict[str, Any]:
@@ -199,11 +210,32 @@ def _judged(target: JudgedTarget, cell: DopedCell | None, units: int, host: Rela
     }
 
 
+def _contact(run: Run, judged: ContactStability, folder: Path) -> dict[str, Any]:
+    del run, folder
+    data: dict[str, Any] = _told(to_json(judged))
+    return data
+
+
+def _window(run: Run, judged: WindowTable, folder: Path) -> dict[str, Any]:
+    del run, folder
+    data: dict[str, Any] = _told(to_json(judged))
+    return data
+
+
+def _told(node: Any) -> Any:
+    """Return `node` without the keys under which there is nothing: an interval that is not known, a voltage."""
+    if isinstance(node, dict):
+        return {key: _told(value) for key, value in node.items() if value is not None}
+    return [_told(value) for value in node] if isinstance(node, list) else node
+
+
 WRITERS: dict[str, Callable[[Run, Any, Path], dict[str, Any]]] = {
     "host": _host,
     "voids": _voids,
     "doping": _doping,
     "stability": _stability,
+    "contact": _contact,
+    "window": _window,
 }
 
 
@@ -220,12 +252,30 @@ def warnings_of(run: Run) -> list[str]:
     for crystal in run.findings.get("host", []):
         if not crystal.charges:
             texts.append(f"{crystal.name}: no formal charges could be assigned.")
-    if "stability" in run.findings:
-        excluded = run.findings["stability"].excluded
-        texts += [
-            f"{name} takes no part among the competing phases: {reason}" for name, reason in excluded.items()
-        ]
-    return texts
+    return list(dict.fromkeys([*texts, *_warnings_of_phases(run)]))
+
+
+def _warnings_of_phases(run: Run) -> list[str]:
+    contact, window = run.findings.get("contact"), run.findings.get("window")
+    matrices = contact.matrices if contact else ()
+    judged = [*filter(None, [run.findings.get("stability")]), *matrices, *filter(None, [window])]
+    texts = [
+        f"{name} takes no part among the competing phases: {reason}"
+        for finding in judged
+        for name, reason in finding.excluded.items()
+    ]
+    return texts + _warnings_of_intervals(run)
+
+
+def _warnings_of_intervals(run: Run) -> list[str]:
+    """Return why there are no intervals where they were asked for."""
+    contact, window, study = run.findings.get("contact"), run.findings.get("window"), run.study
+    told = []
+    if contact and study.contact and study.contact.samples:
+        told += [f"The contacts carry no intervals: {m.no_intervals}" for m in contact.matrices if m.no_intervals]
+    if window and study.window and study.window.samples and window.no_intervals:
+        told.append(f"The windows carry no intervals: {window.no_intervals}")
+    return told
 
 
 def _cif(structure: Any, folder: Path, name: str) -> str:

@@ -68,6 +68,26 @@ REFERENCES = {
         "Q. Huangfu, J. A. J. Hall, Math. Program. Comput. 10, 119 (2018)",
         "10.1007/s12532-017-0130-5",
     ),
+    "contact": Reference(
+        "Mutual reactions along the mixing ratio",
+        "W. D. Richards, L. J. Miara, Y. Wang, J. C. Kim, G. Ceder, Chem. Mater. 28, 266 (2016)",
+        "10.1021/acs.chemmater.5b04082",
+    ),
+    "contact at a voltage": Reference(
+        "Mutual reactions at a voltage",
+        "Y. Zhu, X. He, Y. Mo, J. Mater. Chem. A 4, 3253 (2016)",
+        "10.1039/C5TA08574H",
+    ),
+    "window": Reference(
+        "Electrochemical windows",
+        "Y. Zhu, X. He, Y. Mo, ACS Appl. Mater. Interfaces 7, 23685 (2015)",
+        "10.1021/acsami.5b07517",
+    ),
+    "gases at conditions": Reference(
+        "Enthalpies and entropies of gases",
+        "M. W. Chase, NIST-JANAF Thermochemical Tables, 4th ed., J. Phys. Chem. Ref. Data, Monograph 9 (1998)",
+        "10.18434/T42S31",
+    ),
     "metastability": Reference(
         "Scale of crystalline metastability",
         "W. Sun et al., Sci. Adv. 2, e1600225 (2016)",
@@ -99,9 +119,18 @@ REFERENCES = {
 
 
 def references_of(
-    *, levels: Sequence[LevelTable], optimizer: str, stages: frozenset[str], search: str, voids: str
+    *,
+    levels: Sequence[LevelTable],
+    optimizer: str,
+    stages: frozenset[str],
+    search: str,
+    voids: str,
+    conditions: frozenset[str] = frozenset(),
 ) -> list[Reference]:
-    """Return the references of the methods that a study with these choices uses, in the order of their use."""
+    """Return the references of the methods that a study with these choices uses, in the order of their use.
+
+    `conditions` may hold ``gases`` (at a temperature) and ``voltage``.
+    """
     keys = ["ase", "pymatgen", "spglib", "parsl", optimizer]
     for level in levels:
         keys += [level.name] if level.name in REFERENCES else []
@@ -111,6 +140,10 @@ def references_of(
         keys += ["density", "form factors"] if voids == "density" else []
     if "doping" in stages:
         keys += ["ewald", "spearman"] + (["annealing"] if "anneal" in search else [])
-    if "stability" in stages:
+    keys += ["contact"] if "contact" in stages else []
+    keys += ["contact at a voltage"] if "contact" in stages and "voltage" in conditions else []
+    keys += ["window"] if "window" in stages else []
+    if stages & {"stability", "contact", "window"}:
         keys += ["hull", "highs", "gases", "metastability", "materials project"]
+        keys += ["gases at conditions"] if "gases" in conditions else []
     return [REFERENCES[key] for key in dict.fromkeys(keys)]

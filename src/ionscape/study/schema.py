@@ -20,7 +20,7 @@ from ionscape.doping.settings import DopingRoute, DopingSettings
 from ionscape.errors import InputError, nearest
 from ionscape.levels.calculation import RelaxationSettings
 from ionscape.settings import Settings
-from ionscape.stability.settings import StabilitySettings
+from ionscape.stability.settings import ContactSettings, StabilitySettings, WindowSettings
 from ionscape.structures.voids import VoidSettings
 from ionscape.study.comparison import ReferenceValue
 from ionscape.study.engine import EngineSettings
@@ -82,6 +82,12 @@ class Study(Settings):
     doping: DopingTable | None = Field(None, description="How the host is doped.")
     stability: StabilitySettings = Field(
         default_factory=StabilitySettings, description="Against which phases stability is judged."
+    )
+    contact: ContactSettings | None = Field(
+        None, description="Mutual reactions of cathodes with the host, doped cells and other phases."
+    )
+    window: WindowSettings | None = Field(
+        None, description="Electrochemical windows of the host, doped cells and other phases."
     )
     reference: Annotated[tuple[ReferenceValue, ...], Field(strict=False)] = Field(
         (), description="Numbers of another study, to stand beside ours."
