@@ -17,7 +17,15 @@ ROOT = Path(ionscape.__file__).parent
 PROJECT = Path(__file__).parents[1]
 #: Modules that every room may use, and the rooms from low to high; rooms of one line do not know one another.
 FOUNDATION = {"errors", "units", "results", "settings"}
-ROOMS = [{"structures"}, {"levels"}, {"phases"}, {"stability", "doping"}, {"study"}, {"report"}, {"cli"}]
+ROOMS = [
+    {"structures"},
+    {"levels"},
+    {"phases", "dynamics"},
+    {"stability", "doping", "transport"},
+    {"study"},
+    {"report"},
+    {"cli"},
+]
 HEAVY = ("ase", "chgnet", "matplotlib", "numba", "pandas", "parsl", "pymatgen", "scipy", "torch")
 LONGEST_MODULE, LONGEST_FUNCTION, MOST_PARAMETERS = 400, 40, 6
 

@@ -11,6 +11,7 @@ import pytest
 from pymatgen.core import Composition, Lattice, Structure
 
 from ionscape.cli.main import main
+from ionscape.cli.targets import as_given, target_named
 from ionscape.structures.exchange import write_cif
 
 Command = Callable[..., dict[str, Any]]
@@ -130,6 +131,21 @@ def test_contact_of_a_structure_file(ionscape: Command, folder: Path) -> None:
     assert (mine["phase"], packaged["phase"]) == ("Li2O (mine)", "Li2O")
     assert mine["dE_min_meV_per_atom"] == pytest.approx(packaged["dE_min_meV_per_atom"], abs=2)
     assert abs(data["heights_meV_per_atom"]["Li2O (mine)"]) < 2
+
+
+def test_files_of_one_name_in_two_folders_are_two_phases(folder: Path) -> None:
+    """``a/CONTCAR`` and ``b/CONTCAR``: neither may stand for the other."""
+    targets = []
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+        Path(lithia(folder)).rename(folder / name / "mine.cif")
+        targets.append(target_named(f"{name}/mine.cif"))
+    energies = {target.text: -4.7 for target in targets}
+    labels = [one.label for one in as_given(targets, energies) if not isinstance(one, str)]
+    assert labels == ["Li2O (a/mine.cif)", "Li2O (b/mine.cif)"]
+    (alone,) = as_given(targets[:1], energies)
+    assert not isinstance(alone, str)
+    assert alone.label == "Li2O"
 
 
 def test_window_of_one_phase(ionscape: Command) -> None:

@@ -99,3 +99,13 @@ def test_phosphorus_counts_from_the_packaged_black_form():
 def test_a_gas_without_calibration_is_refused():
     with pytest.raises(MissingReferenceError, match="reference energy of O"):
         fitted_reference("O", {"Li": -1.9, "Li2O": -4.9})
+
+
+def test_a_gas_without_measured_enthalpies_is_told_so():
+    """No relaxation could calibrate chlorine: the remedy must not ask for one."""
+    with pytest.raises(
+        MissingReferenceError, match="no measured enthalpies to fit the reference energy of Cl"
+    ) as told:
+        fitted_reference("Cl", {"Li": -1.9, "Zr": -8.5})
+    assert "N, O, Br" in str(told.value)
+    assert "relax_missing" not in str(told.value)

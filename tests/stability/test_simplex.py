@@ -231,3 +231,23 @@ def test_what_is_not_solved_is_not_told_as_solved(monkeypatch):
         assert (status == simplex.SOLVED) == (bounds[-1] == 1.0)
         statuses.add(status)
     assert statuses == {simplex.SOLVED, simplex.NOT_SOLVED}
+
+
+def test_rounding_that_makes_a_basis_singular_is_not_solved():
+    """Phases closer than rounding tells apart, each of them twice: an answer is certified, or there is none."""
+    twins = np.array([[0.5, 0.5], [0.5, 0.5]])
+    assert not simplex._factorise(np.arange(2), twins, np.zeros(2), np.eye(2), np.zeros(2))
+    rng, statuses = np.random.default_rng(1), []
+    for _ in range(60):
+        m = int(rng.integers(4, 10))
+        counts = 1 + 10.0 ** -rng.integers(4, 9) * rng.integers(0, 5, (100, m))
+        counts = np.vstack([np.eye(m), counts * (rng.random((100, m)) < 0.5)])
+        fractions = counts[counts.any(axis=1)] / counts[counts.any(axis=1)].sum(axis=1, keepdims=True)
+        fractions = np.vstack([fractions, fractions[rng.integers(0, len(fractions), 100)]])
+        energies = 2 * (fractions**2).sum(axis=1)
+        a, b = rng.dirichlet(np.ones(m), 2)
+        status, *_, prices = simplex.walk(a, b - a, 1.0, fractions, energies)
+        statuses.append(status)
+        if status == simplex.SOLVED:
+            assert (energies[:, None] - fractions @ prices.T).min() > -1e-7
+    assert set(statuses) == {simplex.SOLVED, simplex.NOT_SOLVED}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -80,7 +81,7 @@ def test_lost_worker_is_replaced_and_its_calculation_continues(
 ) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")  # as when the environment is not activated
     diary, store = tmp_path / "diary", Store(tmp_path / "store")
-    assassin = Assassin()
+    assassin = Assassin(stream=io.StringIO())  # silent progress does not look
     assassin.diary = diary
     lab = Laboratory(store, LocalWorkers(EngineSettings(workers=2, threads_per_worker=3)), assassin)
     structures, level = cells(4), toy(seconds=0.1, diary=str(diary))

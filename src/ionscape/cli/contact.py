@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 STRONGEST = 10
 #: Smallest height above the hull that is told, meV/atom.
 SHOWN = 0.05
-#: Keeps rounding below 0 V from being told as -0.00.
-ROUNDING = 1e-9
 TARGET = "formula, name of the phase table (NCM811), or structure file"
 
 
@@ -156,7 +154,7 @@ def _point(point: ReactionPoint, name: str) -> dict[str, Any]:
 
 def _matrix_text(matrix: ContactMatrix, files: Sequence[str]) -> str:
     width = len(matrix.phases)
-    energies = [f"{1000 * reaction.strongest.energy:.1f}" for reaction in matrix.reactions]
+    energies = [f"{1000 * reaction.strongest.energy:z.1f}" for reaction in matrix.reactions]
     rows = [(name, *energies[i * width : (i + 1) * width]) for i, name in enumerate(matrix.cathodes)]
     ranked = sorted(matrix.reactions, key=lambda reaction: reaction.strongest.energy)
     strongest = [_reaction_row(reaction) for reaction in ranked[:STRONGEST] if reaction.strongest.energy < 0]
@@ -174,7 +172,7 @@ def _matrix_text(matrix: ContactMatrix, files: Sequence[str]) -> str:
 
 def _reaction_row(reaction: MutualReaction) -> tuple[str, ...]:
     point, interval = reaction.strongest, reaction.interval
-    reach = [f"{1000 * interval.low95:.1f} to {1000 * interval.high95:.1f}"] if interval else []
+    reach = [f"{1000 * interval.low95:z.1f} to {1000 * interval.high95:z.1f}"] if interval else []
     return (f"{1000 * point.energy:.1f}", *reach, f"{point.x:.3f}", point.reaction)
 
 
@@ -290,5 +288,5 @@ def _limit_row(limit: VoltageLimit | Any) -> tuple[str, str, str]:
 
     if isinstance(limit, Failure):
         return ("none", "", limit.reason)
-    reach = "" if limit.low95 is None else f"{limit.low95 + ROUNDING:.2f} to {limit.high95:.2f}"
+    reach = "" if limit.low95 is None else f"{limit.low95:z.2f} to {limit.high95:z.2f}"
     return (f"{limit.voltage:.3f}", reach, limit.reaction)

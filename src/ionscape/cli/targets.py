@@ -80,7 +80,8 @@ def _energy(text: str, answer: Relaxation | Failure) -> float:
 def as_given(targets: Sequence[Target], energies: Mapping[str, float]) -> list[str | Reactant]:
     """Return `targets` as the stages of stability take them: formulas as text, structure files as reactants.
 
-    A structure file is written as its formula; if another target has that formula too, with the file's name.
+    A structure file is written as its formula; if another target has that formula too, with the file's name, and
+    with its path if two files share their name (``run1/CONTCAR``, ``run2/CONTCAR``).
     """
     from ionscape.phases.competing import row_of
     from ionscape.stability.system import Reactant
@@ -92,10 +93,17 @@ def as_given(targets: Sequence[Target], energies: Mapping[str, float]) -> list[s
         if target.structure is None:
             given.append(target.text)
             continue
-        label = row.label if labels.count(row.label) == 1 else f"{row.label} ({Path(target.text).stem})"
+        alone = labels.count(row.label) == 1
+        label = row.label if alone else f"{row.label} ({_file_name(target, targets)})"
         amounts = target.composition.reduced_composition.get_el_amt_dict()
         given.append(Reactant(label, amounts, row.energy))
     return given
+
+
+def _file_name(target: Target, targets: Sequence[Target]) -> str:
+    stem = Path(target.text).stem
+    alike = {other.text for other in targets if other.structure is not None and Path(other.text).stem == stem}
+    return stem if len(alike) == 1 else target.text
 
 
 def told(number: Any, factor: float = 1.0) -> Any:

@@ -80,6 +80,16 @@ class Level:
         """
         return _calculator(self.name, json.dumps(dict(self.settings), sort_keys=True), threads)
 
+    def own_calculator(self, threads: int) -> Any:
+        """Return a new ASE calculator of this level, which has evaluated nothing and which nothing else uses.
+
+        Raises
+        ------
+        InputError
+            As `calculator`.
+        """
+        return _new_calculator(self.name, json.dumps(dict(self.settings), sort_keys=True), threads)
+
 
 def providers() -> dict[str, importlib.metadata.EntryPoint]:
     """Return the registered levels by name."""
@@ -109,6 +119,10 @@ def _provider(name: str) -> Provider:
 
 @functools.cache
 def _calculator(name: str, settings: str, threads: int) -> Any:
+    return _new_calculator(name, settings, threads)
+
+
+def _new_calculator(name: str, settings: str, threads: int) -> Any:
     try:
         return _provider(name).calculator(json.loads(settings), threads)
     except InputError:

@@ -112,8 +112,9 @@ class CompetingPhases:
         """
         reduced = reduced_formula(formula)
         if reduced not in self.formulas:
+            reason = self.excluded.get(formula, "")
             raise MissingReferenceError(
-                f"{formula} has no energy at level '{self.level}'",
+                f"{formula} has no energy at level '{self.level}'" + (f" ({reason})" if reason else ""),
                 where="competing phases",
                 expected=f"one of {', '.join(self.labels[:NAMES_TOLD])}, …",
                 remedy="Give a structure file instead of a formula, or relax the phase at this level.",

@@ -114,13 +114,7 @@ def fitted_reference(element: str, energies: Mapping[str, float]) -> ElementRefe
     """
     rows = [row for row in calibrating_compounds(element) if _is_covered(row, energies)]
     if len(rows) < FEWEST_COMPOUNDS:
-        known = ", ".join(sorted(row.phase for row in calibrating_compounds(element)))
-        raise MissingReferenceError(
-            f"the reference energy of {element} cannot be fitted from {len(rows)} compounds with energies",
-            where="gas references",
-            expected=f"energies of at least {FEWEST_COMPOUNDS} of {known or 'no packaged enthalpies'}",
-            remedy="Relax the calibrating compounds and their elements at this level (`relax_missing`).",
-        )
+        raise _not_fitted(element, len(rows))
     share = np.array([Composition(row.formula).get_atomic_fraction(element) for row in rows])
     excess = np.array([_excess(row, element, energies) for row in rows])
     estimates = excess / share
@@ -134,6 +128,25 @@ def fitted_reference(element: str, energies: Mapping[str, float]) -> ElementRefe
         uncertainty=math.sqrt(math.pi / 2 / n) * scatter,
         leave_one_out=float(np.mean(np.abs(excess - share * left_out))),
         residuals={row.phase: float(r) for row, r in zip(rows, excess - share * energy, strict=True)},
+    )
+
+
+def _not_fitted(element: str, found: int) -> MissingReferenceError:
+    known = sorted(row.phase for row in calibrating_compounds(element))
+    if not known:
+        fitted = [gas for gas in MOLECULES if calibrating_compounds(gas)]
+        return MissingReferenceError(
+            f"the package has no measured enthalpies to fit the reference energy of {element} to",
+            where="gas references",
+            expected=f"no gas element but {', '.join(fitted)} where phases are relaxed at a level",
+            remedy="Take phases that have energies of their own, that of the gas too: a file of entries, VASP "
+            "runs, 'mp', or 'optimade:URL#energy=PROPERTY'.",
+        )
+    return MissingReferenceError(
+        f"the reference energy of {element} cannot be fitted from {found} compounds with energies",
+        where="gas references",
+        expected=f"energies of at least {FEWEST_COMPOUNDS} of {', '.join(known)}",
+        remedy="Relax the calibrating compounds and their elements at this level (`relax_missing`).",
     )
 
 

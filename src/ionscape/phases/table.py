@@ -213,7 +213,8 @@ def checked_elements(elements: Iterable[str]) -> tuple[str, ...]:
             f"no packaged phase with {', '.join(lacking) or 'no element at all'}",
             where="chemical system",
             expected=f"elements that packaged phases cover: {', '.join(sorted(covered))}",
-            remedy="A study can leave stability out: `ionscape run STUDY --stages host,voids,doping`.",
+            remedy="Take another source of phases (a file of entries, a folder, 'mp', 'optimade:URL'); a study "
+            "can also leave stability out: `ionscape run STUDY --stages host,voids,doping`.",
         )
     return system
 

@@ -135,7 +135,7 @@ class Subsystem:
     def require(self, status: int) -> None:
         """Raise the error that a status of the simplex method stands for, if it does."""
         if status == NOT_SOLVED:
-            message = "the linear programme of the equilibrium was not solved: rounding kept the method going"
+            message = "rounding spoilt the linear programme of an equilibrium: phases of nearly one composition?"
             raise CalculationError(message)
         if status == NO_MIXTURE:
             there = self.fractions.any(axis=0)

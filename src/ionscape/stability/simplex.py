@@ -33,6 +33,8 @@ from ionscape.units import Array, Indices
 PROHIBITIVE = 1e4
 #: A phase enters only if it lowers the energy by more than this, in the unit of the energies.
 LEAST_GAIN = 1e-11
+#: A piece on which a phase lies farther below the prices of its elements is not optimal: rounding spoilt it.
+CERTAIN = 1e-8
 #: Smaller pivots are rounding.
 LEAST_PIVOT = 1e-10
 #: The first basis is chosen this far along the line, where no element of the line is absent.
@@ -48,18 +50,22 @@ SOLVED, NO_MIXTURE, NOT_SOLVED = 0, 1, 2
 
 
 @numba.njit(cache=True)
-def _factorise(basis: Indices, phases: Array, energies: Array, inverse: Array, prices: Array) -> None:
-    """Set B⁻¹, (m, m), and the prices y = e_B B⁻¹, (m,), of `basis` in place."""
+def _factorise(basis: Indices, phases: Array, energies: Array, inverse: Array, prices: Array) -> bool:
+    """Set B⁻¹, (m, m), and the prices y = e_B B⁻¹, (m,), of `basis` in place; return False if B is singular."""
     m = len(basis)
     square = np.empty((m, m))
     for k in range(m):
         for i in range(m):
             square[i, k] = phases[basis[k], i]
-    inverse[:] = np.linalg.inv(square)
+    try:
+        inverse[:] = np.linalg.inv(square)
+    except Exception:  # noqa: BLE001  compiled code knows no other; rounding made a pivot of what was none
+        return False
     prices[:] = 0.0
     for k in range(m):
         for i in range(m):
             prices[i] += energies[basis[k]] * inverse[k, i]
+    return True
 
 
 @numba.njit(cache=True)
@@ -133,8 +139,8 @@ def _optimise(
                 return False
             basis[row] = entering
             _exchange(row, column, gain, inverse, prices)
-        if fresh:
-            _factorise(basis, phases, energies, inverse, prices)
+        if fresh and not _factorise(basis, phases, energies, inverse, prices):
+            return False
     return False
 
 
@@ -238,7 +244,7 @@ def walk(
     -------
     status
         `SOLVED`; `NO_MIXTURE` if no mixture of the phases has these compositions; `NOT_SOLVED` if rounding kept
-        the method from ending.
+        the method from ending or left a piece that is not optimal.
     bounds
         Positions of the ends of the k pieces, (k + 1,), ascending.
     bases
@@ -264,6 +270,8 @@ def walk(
         end = end if end < length - SHORTEST else length
         if not _is_real(basis, n, held + (here + 0.5 * min(max(end - here, FIRST_STEP), 1.0)) * rates):
             status = NO_MIXTURE
+        elif end > here + SHORTEST and _cheapest(more, dearer, prices)[1] < -CERTAIN:
+            status = NOT_SOLVED
         elif end > here + SHORTEST:
             bounds.append(end)
             bases.append(basis.copy())
@@ -276,8 +284,8 @@ def walk(
             break
         basis[row] = entering
         _exchange(row, _amounts(inverse, more[entering]), gain, inverse, prices)
-        if pivot % FRESH == 0:
-            _factorise(basis, more, dearer, inverse, prices)
+        if pivot % FRESH == 0 and not _factorise(basis, more, dearer, inverse, prices):
+            status = NOT_SOLVED
     if status == SOLVED and bounds[-1] < length:
         status = NOT_SOLVED
     return status, np.array(bounds), _stacked(bases), _stacked(amounts), _stacked(levels)

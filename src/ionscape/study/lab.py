@@ -19,6 +19,7 @@ from ionscape.study.store import Store, request_key
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
+    from ionscape.dynamics.runs import RunRequest, SimulatedRun
     from ionscape.study.engine import Engine
     from ionscape.study.progress import Progress
 
@@ -64,6 +65,13 @@ class Laboratory:
             for (key, result), structure in zip(answers, structures, strict=True)
         ]
 
+    def simulate(self, requests: Sequence[RunRequest]) -> list[SimulatedRun | Failure]:
+        """Carry out every run; one that was stopped is a `StoppedRun` in its place, one that broke a `Broken`."""
+        from ionscape.study.simulated import simulated_run
+
+        answers = self._results([tasks.dynamics_request(request) for request in requests])
+        return [simulated_run(key, result, self._store) for key, result in answers]
+
     def close(self) -> None:
         """End the engine."""
         self._engine.close()
@@ -77,17 +85,20 @@ class Laboratory:
 
     def _run(self, missing: dict[str, dict[str, Any]]) -> dict[str, str]:
         keys = list(missing)
-        self._progress.begin({key: len(request["structure"]["species"]) for key, request in missing.items()})
+        self._progress.begin(
+            {key: len(request["structure"]["species"]) for key, request in missing.items()},
+            {key: tasks.expected_steps(request) for key, request in missing.items()},
+        )
         errors = {}
-        for ended in self._engine.run(list(missing.values()), self._store.root):
-            if ended is None:
-                self._progress.look(self._store.root / "working")
-                continue
-            key = keys[ended.index]
-            if ended.error:
-                errors[key] = ended.error
-            self._progress.finish(key, 0 if ended.error else self._store.read(key).get("steps", 1))
-            self.computed += 1
+        with self._progress.watching(self._store.root / "working"):
+            for ended in self._engine.run(list(missing.values()), self._store.root):
+                if ended is None:
+                    continue
+                key = keys[ended.index]
+                if ended.error:
+                    errors[key] = ended.error
+                self._progress.finish(key, 0 if ended.error else self._store.read(key).get("steps", 1))
+                self.computed += 1
         return errors
 
 

@@ -1,14 +1,17 @@
 """Progress: how much of the planned work is done, and how much time is left.
 
-Work is counted in atoms × steps. The steps of running relaxations are read from their logs, those of relaxations
-to come are expected to be the mean of the finished ones, so the time left is known after the first steps.
+Work is counted in atoms × steps. The steps of running calculations are read from their files. Molecular dynamics
+tells its steps beforehand; those of relaxations to come are expected to be the mean of the finished ones, so the
+time left is known after the first steps.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -17,6 +20,10 @@ from typing import TextIO
 EXPECTED_STEPS = 60.0
 #: Seconds between two lines where there is no terminal.
 QUIET_SECONDS = 10.0
+#: Seconds between two looks at running calculations.
+TICK = 0.5
+#: File of molecular dynamics that tells the number of steps made.
+STEPS = "steps.txt"
 
 
 @dataclass
@@ -39,6 +46,8 @@ class Progress:
     _finished_count: int = 0
     _running: dict[str, int] = field(default_factory=dict)
     _running_work: dict[str, float] = field(default_factory=dict)
+    _known_steps: dict[str, int] = field(default_factory=dict)
+    _head_start: dict[str, float] = field(default_factory=dict)
     _started: float = field(default_factory=time.monotonic)
     _clock_start: float | None = None
     _last_line: float = 0.0
@@ -49,26 +58,50 @@ class Progress:
         self.planned.pop(stage, None)
         self._show(force=True)
 
-    def begin(self, sizes: Mapping[str, int]) -> None:
-        """Begin calculations: `sizes` maps each key to its number of atoms."""
+    def begin(self, sizes: Mapping[str, int], steps: Mapping[str, int] | None = None) -> None:
+        """Begin calculations: `sizes` maps each key to its number of atoms, `steps` to its steps where known."""
         if self._clock_start is None:
             self._clock_start = time.monotonic()
         self._running = dict(sizes)
+        self._known_steps = {key: count for key, count in (steps or {}).items() if count}
         self._show(force=True)
 
     def look(self, working: Path) -> None:
-        """Read how far the running calculations are from their logs under the folder `working`."""
+        """Read how far the running calculations are from their files under the folder `working`."""
         self._running_work = {
-            key: float(atoms * steps_so_far(working / key)) for key, atoms in self._running.items()
+            key: float(atoms * steps_so_far(working / key)) for key, atoms in dict(self._running).items()
         }
+        for key in self._known_steps:  # what an interrupted run left was not done in the time since the start
+            self._head_start.setdefault(key, self._running_work.get(key, 0.0))
         self._show()
+
+    @contextlib.contextmanager
+    def watching(self, working: Path) -> Iterator[None]:
+        """Look twice a second, beside whatever this process is busy with, while the context lasts."""
+        if self.stream is None:
+            yield
+            return
+        done = threading.Event()
+
+        def watch() -> None:
+            while not done.wait(TICK):
+                self.look(working)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
 
     def finish(self, key: str, steps: int) -> None:
         """Count the calculation `key` as finished after `steps` steps."""
         atoms = self._running.pop(key, 0)
         self._running_work.pop(key, None)
         self._finished_work += atoms * max(steps, 1)
-        self._finished_steps.append(steps)
+        if key not in self._known_steps:
+            self._finished_steps.append(steps)
         self._finished_count += 1
         self._show(force=True)
 
@@ -91,17 +124,21 @@ class Progress:
 
     def seconds_left(self, running_work: Mapping[str, float]) -> float | None:
         """Return the expected time to the end of all that is planned, in s; None before anything is known."""
-        done = self._finished_work + sum(running_work.values())
+        done = self._finished_work + sum(running_work.values()) - sum(self._head_start.values())
         if self._clock_start is None or done <= 0:
             return None
         elapsed = time.monotonic() - self._clock_start
         expected = self._expected()
         running = sum(
-            max(atoms * expected - running_work.get(key, 0.0), 0.1 * atoms * expected)
-            for key, atoms in self._running.items()
+            self._work_left(key, atoms, expected, running_work) for key, atoms in dict(self._running).items()
         )
         later = sum(atoms * expected for sizes in self.planned.values() for atoms in sizes)
         return elapsed * (running + later) / done
+
+    def _work_left(self, key: str, atoms: int, expected: float, done: Mapping[str, float]) -> float:
+        if key in self._known_steps:
+            return max(atoms * self._known_steps[key] - done.get(key, 0.0), 0.0)
+        return max(atoms * expected - done.get(key, 0.0), 0.1 * atoms * expected)
 
     def _show(self, *, force: bool = False) -> None:
         if self.stream is None:
@@ -129,10 +166,13 @@ def clock(seconds: float) -> str:
 
 
 def steps_so_far(folder: Path) -> int:
-    """Return the number of steps in the log of the calculation in `folder`."""
-    for log in folder.glob("*.log"):
-        with log.open("rb") as handle:
-            return sum(1 for _ in handle)
+    """Return the number of steps that the calculation in `folder` made, as its files tell."""
+    with contextlib.suppress(OSError, ValueError):
+        return int((folder / STEPS).read_text())
+    with contextlib.suppress(OSError):  # it may be finished, and its folder moved, at this moment
+        for log in folder.glob("*.log"):
+            with log.open("rb") as handle:
+                return sum(1 for _ in handle)
     return 0
 
 

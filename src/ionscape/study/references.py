@@ -63,10 +63,10 @@ REFERENCES = {
         "S. P. Ong, L. Wang, B. Kang, G. Ceder, Chem. Mater. 20, 1798 (2008)",
         "10.1021/cm702327g",
     ),
-    "highs": Reference(
-        "Linear programming (HiGHS)",
-        "Q. Huangfu, J. A. J. Hall, Math. Program. Comput. 10, 119 (2018)",
-        "10.1007/s12532-017-0130-5",
+    "simplex": Reference(
+        "Equilibria by parametric linear programming",
+        "S. Gass, T. Saaty, Nav. Res. Logist. Q. 2, 39 (1955)",
+        "10.1002/nav.3800020106",
     ),
     "contact": Reference(
         "Mutual reactions along the mixing ratio",
@@ -144,6 +144,6 @@ def references_of(
     keys += ["contact at a voltage"] if "contact" in stages and "voltage" in conditions else []
     keys += ["window"] if "window" in stages else []
     if stages & {"stability", "contact", "window"}:
-        keys += ["hull", "highs", "gases", "metastability", "materials project"]
+        keys += ["hull", "simplex", "gases", "metastability", "materials project"]
         keys += ["gases at conditions"] if "gases" in conditions else []
     return [REFERENCES[key] for key in dict.fromkeys(keys)]

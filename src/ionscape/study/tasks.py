@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib.metadata
+import json
 import platform
 import time
 import traceback
@@ -22,11 +23,15 @@ from ionscape.study.store import Store, request_key
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
+    from ionscape.dynamics.runs import RunRequest
+    from ionscape.dynamics.settings import DynamicsSettings
     from ionscape.levels.calculation import RelaxationSettings
     from ionscape.levels.registry import Level
 
+#: Beside the result of a run of molecular dynamics: what differs from machine to machine.
+TIMING = "timing.json"
 #: Raised by one whenever a change of code changes what a calculation of this kind means.
-MEANING = {"relaxation": 1, "single-point": 1}
+MEANING = {"relaxation": 1, "single-point": 1, "dynamics": 1}
 
 
 def relaxation_request(structure: Structure, level: Level, settings: RelaxationSettings) -> dict[str, Any]:
@@ -37,6 +42,24 @@ def relaxation_request(structure: Structure, level: Level, settings: RelaxationS
 def single_point_request(structure: Structure, level: Level) -> dict[str, Any]:
     """Return the request for a single point."""
     return _request("single-point", structure, level)
+
+
+def dynamics_request(run: RunRequest) -> dict[str, Any]:
+    """Return the request for a run of molecular dynamics."""
+    return {**_request("dynamics", run.structure, run.level), "settings": run.settings.model_dump(mode="json")}
+
+
+def expected_steps(request: dict[str, Any]) -> int:
+    """Return the number of steps that `request` will take; 0 if only its end will tell."""
+    if request["kind"] != "dynamics":
+        return 0
+    return _dynamics_settings(request).steps
+
+
+def _dynamics_settings(request: dict[str, Any]) -> DynamicsSettings:
+    from ionscape.dynamics.settings import DynamicsSettings
+
+    return DynamicsSettings.model_validate_json(json.dumps(request["settings"]))
 
 
 def _request(kind: str, structure: Structure, level: Level) -> dict[str, Any]:
@@ -121,16 +144,44 @@ def _single_point(request: dict[str, Any], folder: Path, threads: int) -> dict[s
     return evaluate_structure(structure_from_json(request["structure"]), _calculator(request, threads))
 
 
+def _dynamics(request: dict[str, Any], folder: Path, threads: int) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from ionscape.dynamics.averages import run_averages
+    from ionscape.dynamics.simulate import PRODUCTION, simulate
+
+    identity = json.dumps(request["level"]["identity"], sort_keys=True)
+    calculator = _level(request).own_calculator(threads)
+    structure = structure_from_json(request["structure"])
+    end = simulate(structure, calculator, _dynamics_settings(request), folder, identity)
+    averages = run_averages(folder / PRODUCTION)
+    (folder / TIMING).write_text(json.dumps({"ms_per_step": end.ms_per_step}))
+    result: dict[str, Any] = {
+        "steps": end.steps,
+        "frames": end.frames,
+        "equilibration_frames": end.equilibration_frames,
+        "averages": None if averages is None else asdict(averages),
+    }
+    if end.stopped:
+        return {**result, "stopped": end.stopped}
+    return {**result, "structure": structure_to_json(end.structure), "drift_eV_per_atom_per_ps": end.drift}
+
+
 def _calculator(request: dict[str, Any], threads: int) -> Any:
+    return _level(request).calculator(threads)
+
+
+def _level(request: dict[str, Any]) -> Level:
     from ionscape.levels.registry import Level
 
     level = request["level"]
-    return Level.of(level["identity"]["name"], level["settings"]).calculator(threads)
+    return Level.of(level["identity"]["name"], level["settings"])
 
 
 KINDS: dict[str, Callable[[dict[str, Any], Path, int], dict[str, Any]]] = {
     "relaxation": _relaxation,
     "single-point": _single_point,
+    "dynamics": _dynamics,
 }
 
 

@@ -1,0 +1,183 @@
+"""The command about molecular dynamics: md."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ionscape.cli.options import command, laboratory, level_of, settings_from, whole_number, with_lab
+from ionscape.cli.output import Answer, table
+from ionscape.errors import CalculationError
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+    from ionscape.dynamics.averages import RunAverages
+    from ionscape.dynamics.runs import SimulatedRun, StoppedRun
+
+ENSEMBLES = ("nve", "nvt", "nvt-langevin", "npt", "npt-isotropic")
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands of this module."""
+    md = command(commands, "md", _md, "molecular dynamics; the same command again continues, or answers at once")
+    md.add_argument("structure", help="structure file, or phase:NAME")
+    md.add_argument(
+        "--ensemble", choices=ENSEMBLES, default="npt", help="npt: full cell (default); npt-isotropic: shape kept"
+    )
+    md.add_argument("--temperature-K", type=float, default=300.0, help="temperature, K (default 300)")
+    md.add_argument("--pressure-GPa", type=float, default=0.0, help="external pressure (npt), GPa (default 0)")
+    md.add_argument("--time-ps", type=float, default=100.0, help="time of the production, ps (default 100)")
+    md.add_argument("--equilibration-ps", type=float, default=20.0, help="time before it, ps (default 20)")
+    md.add_argument("--timestep-fs", type=float, default=1.0, help="time step, fs (default 1)")
+    md.add_argument("--frame-interval-fs", type=float, default=10.0, help="time between frames, fs (default 10)")
+    md.add_argument("--thermostat-time-fs", type=float, default=100.0, help="of the thermostat, fs (default 100)")
+    md.add_argument("--barostat-time-fs", type=float, default=1000.0, help="of the barostat, fs (default 1000)")
+    md.add_argument("--supercell", type=repeats, default=(1, 1, 1), help="repeats of the cell (default 1,1,1)")
+    md.add_argument(
+        "--mobile", action="append", default=[], metavar="ELEMENT", help="may diffuse; stops if the others melt"
+    )
+    md.add_argument("--seed", type=whole_number, default=0, help="seed of the first velocities (default 0)")
+    md.add_argument("--out", type=Path, help="folder of the trajectories (default: NAME-md)")
+    md.add_argument(
+        "--format", choices=("ionscape", "extxyz"), default="ionscape", help="extxyz: also as extended XYZ"
+    )
+    with_lab(md)
+
+
+def repeats(text: str) -> tuple[int, int, int]:
+    """Return three whole numbers ≥ 1, as in ``2,2,1``; argparse refuses anything else."""
+    a, b, c = (int(part) for part in text.split(","))
+    if min(a, b, c) < 1:
+        raise ValueError
+    return a, b, c
+
+
+def _md(options: argparse.Namespace) -> Answer:
+    from ionscape.dynamics.runs import RunRequest, SimulatedRun, StoppedRun
+    from ionscape.dynamics.simulate import PRODUCTION, check_run
+    from ionscape.levels.evaluation import require_stress
+    from ionscape.structures.exchange import check_writable, write_cif
+
+    structure, settings, level = _structure(options), _settings(options), level_of(options)
+    folder = options.out or Path(f"{Path(options.structure.removeprefix('phase:')).stem}-md")
+    check_writable(folder / PRODUCTION)
+    check_run(structure, settings)
+    if ":" in level.name:  # registered levels give stress; building them here would only delay what is stored
+        require_stress(level.calculator(1), f"level '{level.name}'")
+    with laboratory(options) as lab:
+        run = lab.simulate([RunRequest(structure, level, settings)])[0]
+    if not isinstance(run, SimulatedRun | StoppedRun):
+        message = f"{options.structure}: {run.reason}"
+        raise CalculationError(message)
+    payload = _payload(run, _placed(run, folder, options.format))
+    if isinstance(run, SimulatedRun):
+        payload["structure"] = str(write_cif(run.structure, folder / "last.cif"))
+    rows = [(name, _shown(value)) for name, value in payload.items() if value != ""]
+    return Answer(payload, table(("quantity", "value"), rows), 3 if payload["stopped"] else 0)
+
+
+def _structure(options: argparse.Namespace) -> Structure:
+    from ionscape.study.inputs import structure_named
+
+    return structure_named(options.structure).make_supercell(options.supercell)
+
+
+def _settings(options: argparse.Namespace) -> Any:
+    from ionscape.dynamics.settings import DynamicsSettings
+
+    return settings_from(
+        DynamicsSettings,
+        "option",
+        ensemble=options.ensemble,
+        temperature_K=options.temperature_K,
+        pressure_GPa=options.pressure_GPa,
+        timestep_fs=options.timestep_fs,
+        frame_interval_fs=options.frame_interval_fs,
+        equilibration_ps=options.equilibration_ps,
+        production_ps=options.time_ps,
+        thermostat_time_fs=options.thermostat_time_fs,
+        barostat_time_fs=options.barostat_time_fs,
+        seed=options.seed,
+        mobile=tuple(options.mobile),
+    )
+
+
+def _placed(run: SimulatedRun | StoppedRun, folder: Path, form: str) -> dict[str, str]:
+    """Copy the trajectories out of the store into `folder`, and return their paths."""
+    from ionscape.structures.exchange import replacing
+
+    paths = {}
+    for name, source in (("trajectory", run.trajectory), ("equilibration", run.equilibration)):
+        target = folder / source.name
+        with replacing(target) as part:
+            shutil.copyfile(source, part)
+        paths[name] = str(target)
+    if form == "extxyz":
+        paths["extxyz"] = str(_exported(run.trajectory, folder / "production.extxyz"))
+    return paths
+
+
+def _exported(source: Path, target: Path) -> Path:
+    from ase.io import write
+
+    from ionscape.structures.exchange import replacing
+
+    with replacing(target) as part, part.open("w", encoding="utf-8") as file:
+        for atoms in _frames(source):
+            write(file, atoms, format="extxyz")
+    return target
+
+
+def _frames(source: Path) -> Iterator[Any]:
+    from ase import Atoms
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    from ionscape.dynamics.recording import read_header, record_blocks, start_positions
+
+    header, start = read_header(source), start_positions(source)
+    for block in record_blocks(source):
+        for record in block:
+            atoms = Atoms(header.symbols, positions=start + record["shift"], cell=record["cell"], pbc=True)
+            atoms.info["time_fs"] = header.frame_interval * (int(record["frame"]) + 1)
+            atoms.calc = SinglePointCalculator(atoms, energy=float(record["energy"]))
+            yield atoms
+
+
+def _payload(run: SimulatedRun | StoppedRun, paths: dict[str, str]) -> dict[str, Any]:
+    payload: dict[str, Any] = {
+        "steps": run.steps,
+        "ms_per_step": run.ms_per_step,
+        **paths,
+        "n_frames": run.averages.frames if run.averages else 0,
+        **_means(run.averages),
+        "stopped": getattr(run, "reason", ""),
+        "key": run.key,
+    }
+    drift = getattr(run, "drift", None)
+    return payload if drift is None else {**payload, "energy_drift_eV_per_atom_per_ps": drift}
+
+
+def _means(averages: RunAverages | None) -> dict[str, dict[str, float]]:
+    from ionscape.units import GPA_PER_EV_PER_A3
+
+    if averages is None:
+        return {}
+    columns = (
+        ("temperature_K", averages.temperature, averages.temperature_error, 1.0),
+        ("pressure_GPa", averages.pressure, averages.pressure_error, GPA_PER_EV_PER_A3),
+        ("volume_A3", averages.volume, averages.volume_error, 1.0),
+        ("energy_eV", averages.energy, averages.energy_error, 1.0),
+    )
+    return {
+        name: {"value": factor * value, "standard_error": factor * error} for name, value, error, factor in columns
+    }
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{value['value']:.6g} ± {value['standard_error']:.2g}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,1 @@
+"""File formats of trajectories: each module reads one, frame by frame, in constant memory."""

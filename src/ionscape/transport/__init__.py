@@ -1,0 +1,1 @@
+"""Ion transport from trajectories: diffusion, conductivity, van Hove functions, densities, jumps, channels."""

@@ -1,0 +1,222 @@
+"""Trajectory density: where the mobile ions were, on a grid of the mean cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ionscape.dynamics.trajectory import Chunk, Trajectory
+from ionscape.errors import InputError
+from ionscape.results import frozen
+from ionscape.structures.exchange import replacing
+from ionscape.units import Array, CellArray, Count, FractionalArray, Indices, Length, Unit
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+#: Blocks of consecutive frames that are counted apart: how far the run is from converged shows in their spread.
+BLOCKS = 4
+
+
+@dataclass(frozen=True)
+class TrajectoryDensity:
+    """Probability density of a mobile ion, averaged over ions and time.
+
+    Attributes
+    ----------
+    species
+        The mobile species.
+    values
+        p in Å⁻³ at the fractional positions (i/n₁, j/n₂, k/n₃) of the mean cell, (n₁, n₂, n₃). ∫ p dV over the
+        cell is one; times the number of ions it is their number density.
+    cell
+        Mean cell, lattice vectors as rows, Å.
+    ions, frames
+        Number of ions and of frames.
+    blocks
+        The visits of every voxel in up to four blocks of consecutive frames, (blocks, n₁, n₂, n₃).
+    """
+
+    species: str
+    values: Annotated[Array, Unit("Å⁻³")] = field(repr=False, metadata={"internal": True})
+    cell: CellArray
+    ions: Count
+    frames: Count
+    blocks: Annotated[NDArray[np.int64], Unit("1")] = field(repr=False, metadata={"internal": True})
+
+    @property
+    def samples(self) -> int:
+        """Number of positions that were counted."""
+        return int(self.blocks.sum())
+
+    def of_block(self, block: int) -> TrajectoryDensity:
+        """Return the density of one block of frames alone."""
+        visits = self.blocks[block : block + 1]
+        return replace(self, values=frozen(_probability(visits, self.cell)), blocks=visits)
+
+    def smoothed(self, width: Length) -> TrajectoryDensity:
+        """Return the density convolved with a Gaussian of standard deviation `width` Å, isotropic in any cell."""
+        frequencies = [np.fft.fftfreq(n, 1 / n) for n in self.values.shape]
+        n = np.stack(np.meshgrid(*frequencies, indexing="ij"), -1)
+        k = 2 * np.pi * n @ np.linalg.inv(self.cell).T
+        damped = np.fft.fftn(self.values) * np.exp(-0.5 * width**2 * np.sum(k**2, axis=-1))
+        return replace(self, values=frozen(np.clip(np.fft.ifftn(damped).real, 0.0, None)))
+
+
+class DensityCounter:
+    """Counts the visits of voxels along a trajectory that comes in chunks.
+
+    Parameters
+    ----------
+    indices
+        The mobile atoms.
+    spacing
+        Largest distance of grid points along each lattice vector, Å.
+    """
+
+    def __init__(self, indices: Indices, spacing: Length = 0.2) -> None:
+        if not (len(indices) and 0.02 <= spacing <= 2.0):
+            raise InputError(
+                f"{len(indices)} mobile ions, a grid of {spacing} Å",
+                where="trajectory density",
+                expected="at least one ion and a spacing from 0.02 to 2 Å",
+                remedy="Name an element of the trajectory, and a tenth of the distance between sites.",
+            )
+        self._indices, self._spacing = indices, spacing
+        self._cells, self._frames, self._block = np.zeros((3, 3)), 0, 64
+        self._blocks: NDArray[np.int64] | None = None
+
+    def add(self, chunk: Chunk) -> None:
+        """Count the frames of `chunk`, which follow those before."""
+        folded = np.asarray(chunk.folded())[:, self._indices]
+        if self._blocks is None:
+            lengths = np.linalg.norm(np.mean(chunk.cells, axis=0), axis=1)
+            shape = np.maximum(np.ceil(lengths / self._spacing - 1e-9).astype(int), 1)
+            self._blocks = np.zeros((BLOCKS, *shape), np.int64)
+        first = 0
+        while first < len(folded):
+            block = self._current_block()
+            last = min(len(folded), first + self._block - self._frames % self._block)
+            self._blocks[block] += _visits(folded[first:last], self._blocks.shape[1:])
+            self._frames += last - first
+            first = last
+        self._cells += np.sum(chunk.cells, axis=0)
+
+    def _current_block(self) -> int:
+        assert self._blocks is not None  # noqa: S101  made by `add`
+        if self._frames // self._block >= BLOCKS:
+            self._blocks[: BLOCKS // 2] = self._blocks[::2] + self._blocks[1::2]
+            self._blocks[BLOCKS // 2 :] = 0
+            self._block *= 2
+        return self._frames // self._block
+
+    def finish(self, species: str) -> TrajectoryDensity:
+        """Return the density of all frames.
+
+        Raises
+        ------
+        InputError
+            If there were none.
+        """
+        if self._blocks is None:
+            raise InputError(
+                "no frames",
+                where="trajectory density",
+                expected="a trajectory with at least one frame",
+                remedy="Check the trajectory file.",
+            )
+        cell = self._cells / self._frames
+        used = self._blocks[self._blocks.sum(axis=(1, 2, 3)) > 0]
+        used.setflags(write=False)
+        values = frozen(_probability(used, cell))
+        return TrajectoryDensity(species, values, frozen(cell), len(self._indices), self._frames, used)
+
+
+def trajectory_density(trajectory: Trajectory, species: str, spacing: Length = 0.2) -> TrajectoryDensity:
+    """Return the probability density of the ions of `species`, folded into the mean cell.
+
+    The fractional positions in the cells of the frames are counted in voxels around the grid points. The drift of
+    the host has to be taken out of the trajectory before.
+
+    Parameters
+    ----------
+    trajectory
+        The run, read once, in chunks.
+    species
+        Element of the mobile ions.
+    spacing
+        Largest distance of grid points along each lattice vector, Å.
+
+    Raises
+    ------
+    InputError
+        If there are no such ions or no frames.
+    """
+    counter = DensityCounter(np.flatnonzero(np.array(trajectory.symbols) == species), spacing)
+    for chunk in trajectory.chunks():
+        counter.add(chunk)
+    return counter.finish(species)
+
+
+def _visits(fractional: FractionalArray, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    voxel = np.rint(fractional.reshape(-1, 3) * shape).astype(np.int64) % shape
+    flat = np.ravel_multi_index((voxel[:, 0], voxel[:, 1], voxel[:, 2]), shape)
+    return np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape)
+
+
+def _probability(blocks: NDArray[np.int64], cell: Array) -> Array:
+    visits = blocks.sum(axis=0)
+    return visits * (visits.size / abs(np.linalg.det(cell)) / visits.sum())
+
+
+def write_cube(density: TrajectoryDensity, path: Path, host: Atoms) -> Path:
+    """Write the density and the atoms of the host as Gaussian cube; lengths in bohr, p in Å⁻³. Return the path.
+
+    `host` is placed by its fractional positions, its cell is replaced by the mean cell.
+    """
+    from ase.io.cube import write_cube as write
+
+    def save(file: Path) -> None:
+        with file.open("w", encoding="utf-8") as handle:
+            write(handle, _placed(host, density), density.values, comment=_comment(density))
+
+    return _saved(path, save)
+
+
+def write_xsf(density: TrajectoryDensity, path: Path, host: Atoms) -> Path:
+    """Write the density and the atoms of the host as XCrySDen file; p in Å⁻³. Return the path.
+
+    `host` is placed by its fractional positions, its cell is replaced by the mean cell.
+    """
+    from ase.io.xsf import write_xsf as write
+
+    # the format's grid holds the points of the far faces as well, the same as those of the near ones
+    closed = np.pad(density.values, [(0, 1)] * 3, mode="wrap")
+
+    def save(file: Path) -> None:
+        with file.open("w", encoding="utf-8") as handle:
+            write(handle, [_placed(host, density)], data=closed, origin=np.zeros(3), span_vectors=density.cell)
+
+    return _saved(path, save)
+
+
+def _placed(host: Atoms, density: TrajectoryDensity) -> Atoms:
+    placed = host.copy()
+    placed.set_cell(density.cell, scale_atoms=True)
+    placed.pbc = True
+    return placed
+
+
+def _comment(density: TrajectoryDensity) -> str:
+    return f"probability density of {density.species} in 1/A^3, {density.frames} frames, {density.ions} ions"
+
+
+def _saved(path: Path, save: Callable[[Path], None]) -> Path:
+    with replacing(path) as temporary:
+        save(temporary)
+    return path

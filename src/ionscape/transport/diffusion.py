@@ -1,0 +1,288 @@
+r"""Diffusion coefficient with an interval, or the reason why the run does not tell it.
+
+    D = lim_{t→∞} ⟨|Δr(t)|²⟩ / 2 d t  =  lim_{p→0} S_p / 2 δ
+
+S_p is the power of the displacements (`spectrum`), δ the time between frames, d the number of directions. The
+limit and its posterior come from `extrapolation`; they are widened by what the scatter of displacements over
+windows shows beyond normal and independent ions (`dispersion`): few hops, groups that move together, mobility that
+changes with time. What is estimated, how well its intervals cover known truth and where it fails:
+``docs/concepts/diffusion.md``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from ionscape.errors import InputError
+from ionscape.results import frozen
+from ionscape.transport.dispersion import Dispersion, dispersion
+from ionscape.transport.extrapolation import Limit, limit, mode_dispersion
+from ionscape.transport.spectrum import DisplacementSpectrum, displacement_spectrum
+from ionscape.units import Array, Count, Diffusivity, DiffusivityArray, Number, Time
+
+FEWEST_FRAMES = 16
+#: Largest probability that nothing diffuses at which D is given.
+MOST_STANDING = 0.1
+#: Smallest ratio of the diffusive to the localised part of the mean-square displacement over the whole run.
+LEAST_TRAVEL = 3.0
+#: Largest ratio of the ends of the 95 % interval.
+WIDEST = 5.0
+#: Latest begin of the diffusive regime, as a share of the run.
+SLOWEST_SHARE = 0.3
+#: Most that the logarithm of D is moved by scatter.
+LARGEST_LOG = 7.0
+#: Distance between neighbouring sites, Å, and hops that may have happened, but did not, with 5 % probability:
+#: for the upper bound of D where nothing hopped.
+HOP_LENGTH, HOPS_MISSED = 3.0, 3.0
+#: Quantiles by which a distribution is multiplied with another.
+LEVELS = (np.arange(41) + 0.5) / 41
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """Diffusion coefficient of ions; 1 Å²/fs = 0.1 cm²/s.
+
+    Attributes
+    ----------
+    value
+        D, median of its posterior.
+    low95, high95
+        Ends of its 95 % interval, cut off equally at both ends.
+    begins_at
+        Time after which the slope of the mean-square displacement stays within 5 % of 2 d D; at least the time
+        between frames.
+    tensor
+        D along and between the Cartesian axes, (d, d), of trace d · `value`; principal axes are its eigenvectors.
+    group_size
+        Variance of the displacements over that of ions that move independently; about the number of ions that
+        move together.
+    hops_per_ion
+        Effective number of independent hops per diffusing ion in the run; as many as windows where motion is
+        normal.
+    n_ions, n_frames
+        Size of the sample.
+    run_time
+        Length of the run.
+    """
+
+    value: Diffusivity
+    low95: Diffusivity
+    high95: Diffusivity
+    begins_at: Time
+    tensor: DiffusivityArray
+    group_size: Number
+    hops_per_ion: Number
+    n_ions: Count
+    n_frames: Count
+    run_time: Time
+
+    @property
+    def log_error(self) -> float:
+        """Standard error of ln D, from the interval."""
+        return math.log(self.high95 / self.low95) / (2 * stats.norm.ppf(0.975))
+
+
+@dataclass(frozen=True)
+class NotDiffusive:
+    """A run that does not reach the diffusive regime.
+
+    Attributes
+    ----------
+    upper_bound
+        D is smaller than this with 95 % probability: given that something diffuses, and no less than what three
+        hops of 3 Å among all ions would make (none is seen with 5 % probability where three are expected).
+    reason
+        Why no D is given, and how long a run is needed.
+    needed
+        A run shorter than this cannot tell D.
+    run_time
+        Length of the run.
+    """
+
+    upper_bound: Diffusivity
+    reason: str
+    needed: Time
+    run_time: Time
+
+
+def diffusion(positions: Array, frame_interval: float, *, workers: int = 1) -> Diffusion | NotDiffusive:
+    """Return the self-diffusion coefficient of ions.
+
+    Parameters
+    ----------
+    positions
+        Unwrapped Cartesian positions of the ions, drift removed, Å, (frames, ions, d), d = 1, 2 or 3 directions;
+        at least 16 frames. A memory map will do.
+    frame_interval
+        δ, fs.
+    workers
+        Threads of the transforms.
+
+    Raises
+    ------
+    InputError
+        If positions are not finite, the ions never move, or there are fewer than 16 frames.
+    """
+    checked(positions, frame_interval)
+    return _judged(positions, displacement_spectrum(positions, workers), frame_interval)
+
+
+def collective_diffusion(positions: Array, charges: Array, frame_interval: float) -> Diffusion | NotDiffusive:
+    """Return the collective (charge) diffusion coefficient, lim ⟨|Σ z_i Δr_i|²⟩ / (2 d t Σ z_i²).
+
+    One walker instead of N: its relative error is about √N times that of the self-diffusion coefficient. Arguments
+    and errors as `diffusion`; `charges` z_i in e, (ions,).
+    """
+    checked(positions, frame_interval)
+    walker = charge_positions(positions, charges)
+    return _judged(walker, displacement_spectrum(walker), frame_interval)
+
+
+def charge_positions(positions: Array, charges: Array) -> Array:
+    """Return Σ z_i r_i / √(Σ z_i²), Å, (frames, 1, d): one walker whose displacement is that of the charge."""
+    z = np.asarray(charges, dtype=float)
+    if z.shape != (positions.shape[1],) or not np.any(z):
+        raise InputError(
+            f"charges of shape {z.shape}, {np.count_nonzero(z)} of them not zero",
+            where="charges of the mobile ions",
+            expected=f"{positions.shape[1]} charges, not all zero",
+            remedy="Give one charge for every ion.",
+        )
+    origin = np.asarray(positions[0], dtype=float)
+    walker = np.empty((len(positions), 1, positions.shape[2]))
+    for start in range(0, len(positions), 4096):
+        part = np.asarray(positions[start : start + 4096], dtype=float) - origin
+        walker[start : start + 4096, 0] = np.einsum("tid,i->td", part, z)
+    return np.asarray(walker / np.sqrt((z**2).sum()))
+
+
+def checked(positions: Array, frame_interval: float) -> None:
+    """Raise `InputError` if positions (frames, ions, d) or the time between frames cannot be analysed."""
+    remedy = "Give unwrapped Cartesian positions of the mobile ions of one run."
+    found = None
+    if positions.ndim != 3 or positions.shape[1] == 0 or positions.shape[2] not in {1, 2, 3}:
+        found = f"positions of shape {positions.shape}"
+    elif len(positions) < FEWEST_FRAMES:
+        found, remedy = f"{len(positions)} frames", "Analyse a longer run, or write frames more often."
+    elif not (math.isfinite(frame_interval) and frame_interval > 0):
+        found, remedy = f"a frame interval of {frame_interval} fs", "Give the time between two frames, in fs."
+    elif not math.isfinite(float(np.sum(positions, dtype=float))):
+        found, remedy = "positions that are not finite", "Look for the frame in which the run broke down."
+    elif not (np.any(positions[-1] != positions[0]) or np.ptp(positions, axis=0).any()):
+        found, remedy = "ions that never move", "Leave frozen ions out."
+    if found is not None:
+        raise InputError(
+            found,
+            where="trajectory of the mobile ions",
+            expected=f"finite positions (at least {FEWEST_FRAMES} frames, ions, 1 to 3 directions)",
+            remedy=remedy,
+        )
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """All that is known of one run: posterior of 2 D δ as sorted draws, and where they come from."""
+
+    draws: Array
+    summed: Array
+    limit: Limit
+    scatter: Dispersion
+    excess: float
+    moving: float
+
+    def quantile(self, level: float) -> float:
+        return float(np.interp(level, self.summed, self.draws))
+
+    @property
+    def hops_per_ion(self) -> float:
+        windows = self.scatter.blocks
+        return min(1 / (self.excess * self.moving), windows) if self.excess > 0 else windows
+
+
+def _judged(positions: Array, spectrum: DisplacementSpectrum, frame_interval: float) -> Diffusion | NotDiffusive:
+    found = _evidence(positions, spectrum)
+    run_time = spectrum.modes * frame_interval
+    refusal = _refusal(found, spectrum.modes)
+    if refusal is not None:
+        why, factor = refusal
+        needed = max(factor, 1.0) * run_time
+        reason = f"{why}; more than {needed / 1000:.3g} ps needed"
+        missed = HOPS_MISSED * HOP_LENGTH**2 / (2 * spectrum.dimensions * spectrum.ions * run_time)
+        upper = found.quantile(0.95) / (2 * frame_interval)
+        return NotDiffusive(max(upper, missed), reason, needed, run_time)
+    value = found.quantile(0.5) / (2 * frame_interval)
+    return Diffusion(
+        value=value,
+        low95=found.quantile(0.025) / (2 * frame_interval),
+        high95=found.quantile(0.975) / (2 * frame_interval),
+        begins_at=max(found.limit.transient, 1.0) * frame_interval,
+        tensor=frozen(_tensor(spectrum, found.limit) * value),
+        group_size=found.scatter.ratio,
+        hops_per_ion=found.hops_per_ion,
+        n_ions=spectrum.ions,
+        n_frames=len(positions),
+        run_time=run_time,
+    )
+
+
+def _refusal(found: _Evidence, modes: int) -> tuple[str, float] | None:
+    """Return why D is not told, and how many times longer a run is needed at least; None if it is told."""
+    upper, low = found.quantile(0.95), found.quantile(0.025)
+    travel = LEAST_TRAVEL * found.limit.offset / max(upper * modes, 1e-300)
+    if found.limit.standing > MOST_STANDING:
+        return "the ions stay where they are: their displacements reach a plateau", max(travel, 2.0)
+    if found.limit.mean * modes < LEAST_TRAVEL * found.limit.offset:
+        return "the ions have travelled less far than they rattle and jump back", travel
+    if found.limit.transient > SLOWEST_SHARE * modes:
+        return "motion still relaxes at the end of the run", found.limit.transient / (SLOWEST_SHARE * modes)
+    if found.hops_per_ion < 1:
+        return "the ions have hopped less than once", 1 / found.hops_per_ion
+    wide = math.log(found.quantile(0.975) / low) / math.log(WIDEST)
+    if wide > 1:
+        return f"the 95 % interval spans a factor of more than {WIDEST:.0f}", wide**2
+    return None
+
+
+def _evidence(positions: Array, spectrum: DisplacementSpectrum) -> _Evidence:
+    """Return the posterior of 2 D δ, widened by the scatter beyond normal and independent ions."""
+    long_time = limit(spectrum)
+    n, mean = spectrum.modes, max(long_time.mean, 1e-300)
+    longest = max(n // 8, 1)
+    window = int(np.clip(max(round(n / long_time.modes), math.ceil(min(long_time.offset / mean, n))), 1, longest))
+    scatter = dispersion(positions, window)
+    phi = float(mode_dispersion(spectrum)[min(n // (2 * window), n - 1)])
+    normal = 2 * phi / (spectrum.ions * spectrum.dimensions)
+    dilution = min(scatter.mean / (spectrum.dimensions * mean * window), 1e6) ** 2
+    excess = min(max(scatter.independent - normal, 0.0) * dilution * window / n, 1.0)
+    draws, weights = _widened(long_time, scatter, excess)
+    order = np.argsort(draws)
+    summed = np.cumsum(weights[order])
+    return _Evidence(draws[order], summed / summed[-1], long_time, scatter, excess, spectrum.ions / phi)
+
+
+def _widened(long_time: Limit, scatter: Dispersion, excess: float) -> tuple[Array, Array]:
+    """Return draws and weights of 2 D δ: if ions move independently, and if they move in groups, by their odds."""
+    freedom = max(scatter.blocks - 1, 1)
+    factors = np.exp(stats.t.ppf(LEVELS, scatter.ions * freedom) * math.sqrt(excess))
+    alone = (long_time.draws[:, None] * factors).ravel()
+    weights = np.repeat(long_time.weights, len(LEVELS)) / len(LEVELS)
+    order = np.argsort(alone)
+    middle = float(np.interp(0.5, np.cumsum(weights[order]), alone[order]))
+    stretch = math.sqrt(scatter.ratio) * stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975)
+    distance = np.log(np.maximum(alone, 1e-300) / max(middle, 1e-300))
+    grouped = middle * np.exp(np.clip(stretch * distance, -LARGEST_LOG, LARGEST_LOG))
+    odds = scatter.probability_of_groups if scatter.ions > 1 else 0.0
+    return np.concatenate([alone, grouped]), np.concatenate([weights * (1 - odds), weights * odds])
+
+
+def _tensor(spectrum: DisplacementSpectrum, long_time: Limit) -> Array:
+    """Return the diffusion tensor over its mean, (d, d), from the modes slower than the relaxations."""
+    slow = spectrum.modes / (2 * long_time.transient) if long_time.transient else long_time.modes
+    bins = max(int(np.searchsorted(spectrum.edges, min(max(slow, 8), long_time.modes), side="right")) - 1, 1)
+    widths = np.diff(spectrum.edges)[:bins]
+    power = np.einsum("b,bij->ij", widths, spectrum.tensor[:bins])
+    return np.asarray(power * spectrum.dimensions / np.trace(power))

@@ -1,0 +1,192 @@
+"""Diffusion coefficients: intervals cover known truth, runs that do not tell D are refused.
+
+The full measurement, 1000 runs of every model, is ``benchmarks/displacement.py``; these are few and seeded.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import fft
+
+from ionscape.errors import InputError
+from ionscape.results import to_json
+from ionscape.transport.diffusion import Diffusion, NotDiffusive, collective_diffusion, diffusion
+from ionscape.transport.dispersion import dispersion
+from ionscape.transport.spectrum import bin_edges, displacement_spectrum, noise_shape
+
+_spec = importlib.util.spec_from_file_location("walks", Path(__file__).parent / "walks.py")
+walks = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(walks)
+
+Run = tuple[np.ndarray, float]
+
+
+def brownian(rng: np.random.Generator) -> Run:
+    return walks.brownian(rng, 200, 10), 1.0
+
+
+def noisy(rng: np.random.Generator) -> Run:
+    return walks.brownian(rng, 800, 8, 0.02) + 0.5 * rng.standard_normal((800, 8, 3)), 0.02
+
+
+def hops(rng: np.random.Generator) -> Run:
+    positions, truth = walks.hopping(rng, 2000, 16, 0.01)
+    return positions + walks.rattling(rng, 2000, 16), truth
+
+
+def back_jumps(rng: np.random.Generator) -> Run:
+    positions, truth = walks.hopping(rng, 3000, 20, 0.03, back=0.5)
+    return positions + walks.rattling(rng, 3000, 20), truth
+
+
+def some_immobile(rng: np.random.Generator) -> Run:
+    positions, truth = walks.hopping(rng, 2000, 18, 0.02)
+    positions[:, 6:] = 0.0
+    return positions + walks.rattling(rng, 2000, 18), truth / 3
+
+
+def trios(rng: np.random.Generator) -> Run:
+    positions, truth = walks.hopping(rng, 3000, 6, 0.02)
+    return np.repeat(positions, 3, axis=1) + walks.rattling(rng, 3000, 18), truth
+
+
+@pytest.mark.parametrize("model", [brownian, noisy, hops, back_jumps, some_immobile, trios])
+def test_interval_holds_the_truth_and_is_not_wider_than_needed(
+    model: Callable[[np.random.Generator], Run],
+) -> None:
+    rng = np.random.default_rng(11)
+    found, truth = [], 1.0
+    for _ in range(20):
+        positions, truth = model(rng)
+        run = diffusion(positions, 1.0)
+        if isinstance(run, Diffusion):
+            found.append((run.value, run.low95, run.high95))
+    assert len(found) >= 18
+    value, low, high = np.array(found).T
+    # of 20 intervals of 95 %, fewer than 16 hold the truth once in 400 times
+    assert np.mean((low <= truth) & (truth <= high)) >= 0.8
+    assert np.mean((high - low) / 3.92) < 2.2 * max(np.std(value), 0.01 * truth)
+    assert abs(np.mean(value) / truth - 1) < 4 * np.std(value) / truth / np.sqrt(20) + 0.02
+
+
+@pytest.mark.parametrize(("time", "amplitude"), [(5, 0.2), (60, 0.4), (300, 0.5)])
+def test_rattling_ions_have_a_bound_and_no_coefficient(time: float, amplitude: float) -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(4):
+        positions = walks.rattling(rng, 3000, 20) + walks.rattling(rng, 3000, 20, time, amplitude)
+        found = diffusion(positions, 2.0)
+        assert isinstance(found, NotDiffusive)
+        assert 0 < found.upper_bound < amplitude**2 / 100
+        assert found.needed >= found.run_time
+        assert "ps needed" in found.reason
+
+
+def test_bound_holds_where_hops_are_rare() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(8):
+        positions, truth = walks.hopping(rng, 3000, 20, 1 / 60_000)
+        found = diffusion(positions + walks.rattling(rng, 3000, 20), 1.0)
+        assert isinstance(found, NotDiffusive)
+        assert found.upper_bound >= truth
+
+
+def test_units_scale() -> None:
+    positions = walks.brownian(np.random.default_rng(1), 300, 5)
+    one, other = diffusion(positions, 1.0), diffusion(3 * positions, 2.0)
+    assert isinstance(one, Diffusion)
+    assert isinstance(other, Diffusion)
+    assert other.value == pytest.approx(4.5 * one.value, rel=1e-6)
+    assert other.run_time == pytest.approx(598.0)
+
+
+def test_tensor_shows_the_direction_of_motion() -> None:
+    rng = np.random.default_rng(2)
+    positions = walks.brownian(rng, 2000, 20) @ np.diag([1.0, 0.1, 0.1])
+    run = diffusion(positions, 1.0)
+    assert isinstance(run, Diffusion)
+    assert np.trace(run.tensor) == pytest.approx(3 * run.value)
+    assert np.diag(run.tensor) == pytest.approx([1.0, 0.01, 0.01], rel=0.1)
+    along = diffusion(positions[..., :1], 1.0)
+    assert isinstance(along, Diffusion)
+    assert along.low95 < 1.0 < along.high95
+
+
+def test_relaxation_delays_the_diffusive_regime() -> None:
+    rng = np.random.default_rng(4)
+    positions, _ = walks.hopping(rng, 6000, 30, 0.03, back=0.5)
+    run, plain = diffusion(positions, 1.0), diffusion(walks.brownian(rng, 500, 10), 1.0)
+    assert isinstance(run, Diffusion)
+    assert isinstance(plain, Diffusion)
+    # hops remember the last one: the memory decays with the rate s = 0.03 (1 + 0.5) per frame, and at lag 0 the
+    # slope is 1/f = 3 times that of the long run: 2 exp(−s t) = 0.05
+    assert run.begins_at == pytest.approx(np.log(40) / 0.045, rel=0.4)
+    assert plain.begins_at == 1.0
+
+
+def test_collective_coefficient_of_independent_ions_is_theirs_and_less_certain() -> None:
+    positions = walks.brownian(np.random.default_rng(6), 3000, 30)
+    run, alone = collective_diffusion(positions, np.ones(30), 1.0), diffusion(positions, 1.0)
+    assert isinstance(run, Diffusion)
+    assert isinstance(alone, Diffusion)
+    assert run.low95 < 1.0 < run.high95
+    assert run.log_error > 3 * alone.log_error
+
+
+def test_groups_are_seen() -> None:
+    rng = np.random.default_rng(8)
+    positions = np.repeat(walks.brownian(rng, 2000, 5), 4, axis=1)
+    run = diffusion(positions, 1.0)
+    assert isinstance(run, Diffusion)
+    assert run.group_size == pytest.approx(4.0, rel=0.3)
+
+
+def test_result_is_plain_json() -> None:
+    document = to_json(diffusion(walks.brownian(np.random.default_rng(1), 100, 5), 1.0))
+    assert document["value"]["unit"] == "Å²/fs"
+
+
+def test_short_runs_are_refused() -> None:
+    with pytest.raises(InputError, match="15 frames"):
+        diffusion(walks.brownian(np.random.default_rng(1), 15, 5), 1.0)
+    with pytest.raises(InputError, match="interval"):
+        diffusion(walks.brownian(np.random.default_rng(1), 50, 5), 0.0)
+
+
+def test_sine_modes_of_a_noisy_walk_are_independent() -> None:
+    n, noise, step = 31, 0.7, 1.3
+    covariance = (step + 2 * noise) * np.eye(n) - noise * (np.eye(n, k=1) + np.eye(n, k=-1))
+    modes = fft.dst(fft.dst(covariance, type=1, norm="ortho", axis=0), type=1, norm="ortho", axis=1)
+    assert modes == pytest.approx(np.diag(step + noise * noise_shape(n)), abs=1e-12)
+
+
+def test_spectrum_is_additive_over_blocks_and_conserves_power(monkeypatch: pytest.MonkeyPatch) -> None:
+    positions = walks.brownian(np.random.default_rng(9), 100, 6)
+    whole = displacement_spectrum(positions)
+    monkeypatch.setattr("ionscape.transport.spectrum.BLOCK", 700)
+    parts = displacement_spectrum(positions.astype(np.float32))
+    assert parts.power == pytest.approx(whole.power, rel=1e-4)
+    assert whole.power.sum() == pytest.approx((np.diff(positions, axis=0) ** 2).sum() / 18)
+    widths = np.diff(whole.edges)
+    assert np.einsum("b,baa->", widths, whole.tensor) == pytest.approx(3 * whole.power.sum())
+    assert whole.tensor == pytest.approx(whole.tensor.transpose(0, 2, 1))
+
+
+@pytest.mark.parametrize("modes", [15, 16, 100, 4097])
+def test_bins_cover_all_modes_once(modes: int) -> None:
+    edges = bin_edges(modes)
+    assert edges[0] == 0
+    assert edges[-1] == modes
+    assert np.all(np.diff(edges) > 0)
+
+
+def test_scatter_of_normal_walks_is_the_normal_one() -> None:
+    positions = walks.brownian(np.random.default_rng(10), 8000, 10)
+    found = dispersion(positions, 4)
+    assert found.independent == pytest.approx(2 / 30, rel=0.1)
+    assert found.ratio == pytest.approx(1.0, abs=0.15)
+    assert found.probability_of_groups < 0.2
