@@ -34,6 +34,7 @@ bench: install          ## every benchmark, beside its peer; results in benchmar
 	$(BIN)/python benchmarks/quick_study.py
 	$(BIN)/python benchmarks/ewald_ranking.py
 	$(BIN)/python benchmarks/chgnet_evaluation.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/contact_reactions.py
 
 soak: install           ## a study killed at random moments, again and again (about half an hour)
 	$(BIN)/python benchmarks/kill_and_resume.py
