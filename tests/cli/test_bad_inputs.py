@@ -256,7 +256,7 @@ COMMANDS = {
     "hull of nonsense": (["hull", "Xyz"], "Xyz"),
     "hull of an unknown phase": (["hull", "Li7Zr9O99"], "Li7Zr9O99"),
     "hull of a missing file": (["hull", "nowhere.cif"], "nowhere.cif"),
-    "phases of nonsense": (["phases", "--elements", "Li-Qq", "--relax", "Li-Qq"], "Qq"),
+    "phases of nonsense": (["phases", "relax", "--elements", "Li-Qq"], "Qq"),
     "negative tolerance": (["relax", "phase:Li2O", "--fmax-eV-per-A", "-1"], "fmax_eV_per_A"),
     "text for a number": (["relax", "phase:Li2O", "--fmax-eV-per-A", "tight"], "tight"),
     "zero steps": (["relax", "phase:Li2O", "--max-steps", "0"], "max_steps"),

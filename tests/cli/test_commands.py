@@ -352,8 +352,9 @@ def test_phases(ionscape: Command) -> None:
 
 
 def test_phases_relaxed_at_a_level(ionscape: Command) -> None:
-    arguments = ("phases", "--relax", "Li", "--level", "toy_levels:SoftSpheres", "--move", "positions", "--json")
-    assert [phase["formula"] for phase in ionscape(*arguments).json["phases"]] == ["Li"]
+    level = ("--level", "toy_levels:SoftSpheres", "--move", "positions")
+    answer = ionscape("phases", "relax", "--elements", "Li", *level, "--json")
+    assert [phase["formula"] for phase in answer.json["phases"]] == ["Li"]
 
 
 def test_levels(ionscape: Command) -> None:

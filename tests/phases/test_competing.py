@@ -86,7 +86,7 @@ def test_level_without_energies_is_refused_with_the_names():
     with pytest.raises(MissingReferenceError) as caught:
         phase_energies(Level.of(OTHER), ["Li", "Zr", "O", "N"])
     message = str(caught.value)
-    for part in ("Li2O", OTHER, "relax_missing", "ionscape phases --relax Li-N-O-Zr", "more"):
+    for part in ("Li2O", OTHER, "relax_missing", "ionscape phases relax --elements Li-N-O-Zr", "more"):
         assert part in message
 
 

@@ -36,8 +36,11 @@ def add_commands(commands: Any) -> None:
     with_relaxation(hull)
 
     phases = command(commands, "phases", _phases, "what the packaged phase table holds; relax phases at a level")
+    phases.add_argument(
+        "action", nargs="?", choices=("list", "relax"), default="list",
+        help="list the table, or relax at --level the phases that have no energy there (goes on where it stopped)",
+    )  # fmt: skip
     phases.add_argument("--elements", default="", metavar="Li-Zr-O-N", help="chemical system (default: all)")
-    phases.add_argument("--relax", default="", metavar="Li-Zr-O-N", help="relax the phases of a system at --level")
     with_lab(phases)
     with_relaxation(phases)
 
@@ -98,11 +101,13 @@ def _entry(decomposition: Decomposition) -> dict[str, Any]:
 
 def _phases(options: argparse.Namespace) -> Answer:
     from ionscape.phases.competing import phase_energies
+    from ionscape.phases.table import covered_elements
 
     level = level_of(options)
-    if options.relax:
+    if options.action == "relax":
+        elements = _elements(options.elements) or sorted(covered_elements())
         with laboratory(options) as lab:
-            phases = phase_energies(level, _elements(options.relax), lab=lab, relaxation=relaxation_of(options))
+            phases = phase_energies(level, elements, lab=lab, relaxation=relaxation_of(options))
         entries = [
             {"formula": label, "energy_eV_per_atom": float(energy)}
             for label, energy in zip(phases.labels, phases.energies, strict=True)

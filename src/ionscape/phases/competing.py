@@ -258,7 +258,7 @@ def _refusal(missing: Sequence[Phase], level: Level, system: Sequence[str]) -> I
         f"level '{level.name}' has no energies of {len(missing)} phases: {names}{more}",
         where=f"competing phases of {'-'.join(system)}",
         expected="energies of all competing phases at the level of the target",
-        remedy=f"Relax them once: `ionscape phases --relax {'-'.join(system)} --level {level.name}`, or "
+        remedy=f"Relax them once: `ionscape phases relax --elements {'-'.join(system)} --level {level.name}`, or "
         "`relax_missing = true` under [stability] in the study file.",
     )
 

@@ -49,6 +49,7 @@ class Xdatcar:
     def __init__(self, path: Path, types: Types = None) -> None:
         self.path = path
         self._types = types
+        self._symbols: dict[tuple[bytes, bytes], tuple[str, ...]] = {}
         with Window(path) as window:
             window.more()
             head = _HEADER.match(window.data)
@@ -107,15 +108,24 @@ class Xdatcar:
         try:
             scale = float(head["scale"])
             cell = np.array([numbers_of(line)[:3] for line in head["cell"].splitlines()]).reshape(3, 3)
-            names = head["names"].decode(errors="replace").split()
-            counts = [int(word) for word in head["counts"].split()]
+        except ValueError as error:
+            raise malformed(str(self.path), f"the header cannot be read ({error})", "an XDATCAR file") from None
+        size = scale if scale > 0 else (-scale / max(abs(np.linalg.det(cell)), 1e-12)) ** (1 / 3)
+        lines = head["names"], head["counts"]
+        if lines not in self._symbols:  # a changing cell repeats them before every frame
+            self._symbols[lines] = self._symbols_of(*lines)
+        return size * cell, self._symbols[lines]
+
+    def _symbols_of(self, names_line: bytes, counts_line: bytes) -> tuple[str, ...]:
+        names = names_line.decode(errors="replace").split()
+        try:
+            counts = [int(word) for word in counts_line.split()]
         except ValueError as error:
             raise malformed(str(self.path), f"the header cannot be read ({error})", "an XDATCAR file") from None
         if len(names) != len(counts) or not counts:
             raise malformed(str(self.path), f"{len(names)} elements with {len(counts)} counts", "an XDATCAR file")
         labels = [name for name, count in zip(names, counts, strict=True) for _ in range(count)]
-        size = scale if scale > 0 else (-scale / max(abs(np.linalg.det(cell)), 1e-12)) ** (1 / 3)
-        return size * cell, elements_of(labels, self._types, str(self.path))
+        return elements_of(labels, self._types, str(self.path))
 
 
 def incar_beside(path: Path) -> dict[str, str]:
