@@ -18,27 +18,6 @@ Command = Callable[..., dict[str, Any]]
 PAIR = ("contact", "--cathode", "LiCoO2", "--phase", "Li2ZrN2")
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def ionscape(capfd: pytest.CaptureFixture[str]) -> Command:
-    """Return the command line with ``--json``: the one object that it prints."""
-
-    def run(*arguments: str) -> dict[str, Any]:
-        assert main([*arguments, "--json"]) == 0
-        out, _ = capfd.readouterr()
-        assert len(out.splitlines()) == 1
-        data = json.loads(out)
-        assert isinstance(data, dict)
-        return data
-
-    return run
-
-
 def test_contact(ionscape: Command) -> None:
     data = ionscape(
         "contact", "--cathode", "LiCoO2", "Li0.5CoO2", "--phase", "Li6Zr2O7", "--phase", "Li2ZrN2", "LiCoO2"

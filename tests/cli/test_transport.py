@@ -29,27 +29,6 @@ def xdatcar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_xdatcar(made_run(1200, rate=0.05, seed=2), tmp_path_factory.mktemp("run") / "XDATCAR")
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def ionscape(capfd: pytest.CaptureFixture[str]) -> Command:
-    """Return the command line with ``--json``: the one object that it prints."""
-
-    def run(*arguments: str) -> dict[str, Any]:
-        assert main([*arguments, "--json"]) == 0
-        out, _ = capfd.readouterr()
-        assert len(out.splitlines()) == 1
-        data = json.loads(out)
-        assert isinstance(data, dict)
-        return data
-
-    return run
-
-
 @pytest.fixture
 def refused(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Return the one message with which the command line refuses its arguments."""

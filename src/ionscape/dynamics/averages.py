@@ -66,13 +66,23 @@ def run_averages(path: Path) -> RunAverages | None:
 def standard_error(values: Array) -> Number:
     """Return the standard error of the mean of a correlated series, in the unit of its values.
 
-    s √(g / n), g = 1 + 2 Σ ρ_k with ρ_k the autocorrelation; the sum ends where two successive values together
-    turn negative (initial positive sequence), so that noise does not enter.
+    s √(g / n), s the standard deviation and g the `statistical_inefficiency`; 0 for a constant.
 
     Parameters
     ----------
     values
         At least two values, (n,).
+    """
+    if np.abs(values - values.mean()).max() <= 1e-12 * np.abs(values).max():
+        return 0.0
+    return float(np.std(values, ddof=1) * np.sqrt(statistical_inefficiency(values) / len(values)))
+
+
+def statistical_inefficiency(values: Array) -> Number:
+    """Return how many values of a correlated series, (n,), count as one independent value; between 1 and n.
+
+    g = 1 + 2 Σ ρ_k with ρ_k the autocorrelation; the sum ends where two successive values together turn negative
+    (initial positive sequence), so that noise does not enter.
 
     References
     ----------
@@ -80,12 +90,11 @@ def standard_error(values: Array) -> Number:
     """
     n = len(values)
     centred = values - values.mean()
-    if np.abs(centred).max() <= 1e-12 * np.abs(values).max():
-        return 0.0
+    if not centred.any():
+        return 1.0
     spectrum = np.abs(np.fft.rfft(centred, 2 * n)) ** 2
     rho = np.fft.irfft(spectrum)[:n]
     pairs = (rho / rho[0])[: n // 2 * 2].reshape(-1, 2).sum(axis=1)
     negative = np.flatnonzero(pairs <= 0)
     last = int(negative[0]) if len(negative) else len(pairs)
-    inefficiency = float(np.clip(2 * pairs[:last].sum() - 1, 1.0, n))
-    return float(np.std(values, ddof=1) * np.sqrt(inefficiency / n))
+    return float(np.clip(2 * pairs[:last].sum() - 1, 1.0, n))

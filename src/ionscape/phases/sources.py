@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from pymatgen.core import Composition, Element
+from pymatgen.core import Composition
 
 from ionscape.errors import InputError, MissingReferenceError, nearest
 from ionscape.levels.calculation import Lab, RelaxationSettings
@@ -29,7 +29,7 @@ from ionscape.phases.folder import relaxed_phases, structures_in
 from ionscape.phases.materials_project import materials_project_entries
 from ionscape.phases.optimade import OptimadeServer, optimade_records, phases_with_energies, structures_from
 from ionscape.phases.scheme import Mixing
-from ionscape.phases.table import covered_elements
+from ionscape.phases.table import covered_elements, element_symbols
 
 Kind = Literal["packaged", "mp", "optimade", "entries", "vasp", "structures"]
 
@@ -178,11 +178,10 @@ def competing_phases(
 
 
 def _checked(elements: Iterable[str]) -> tuple[str, ...]:
-    system = tuple(sorted(set(elements)))
-    unknown = [symbol for symbol in system if not Element.is_valid_symbol(symbol)]
-    if unknown or not system:
+    system = element_symbols(elements)
+    if not system:
         raise InputError(
-            f"unknown element {', '.join(map(repr, unknown))}" if unknown else "no element",
+            "no element",
             where="chemical system",
             expected="symbols of chemical elements, e.g. Li-Zr-O",
             remedy="Check the spelling; symbols are case-sensitive.",

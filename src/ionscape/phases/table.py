@@ -187,15 +187,13 @@ def covered_elements() -> frozenset[str]:
     return frozenset(e for phase in phase_table().values() if phase.role in COMPETING for e in phase.elements)
 
 
-def checked_elements(elements: Iterable[str]) -> tuple[str, ...]:
-    """Return the distinct `elements` in alphabetical order if the table covers them all.
+def element_symbols(elements: Iterable[str]) -> tuple[str, ...]:
+    """Return the distinct `elements` in alphabetical order.
 
     Raises
     ------
     InputError
         If a symbol is no element.
-    MissingReferenceError
-        If the table has no phase with one of them.
     """
     system = tuple(sorted(set(elements)))
     unknown = [symbol for symbol in system if not Element.is_valid_symbol(symbol)]
@@ -206,6 +204,20 @@ def checked_elements(elements: Iterable[str]) -> tuple[str, ...]:
             expected="symbols of chemical elements, e.g. Li-Zr-O",
             remedy="Check the spelling; symbols are case-sensitive.",
         )
+    return system
+
+
+def checked_elements(elements: Iterable[str]) -> tuple[str, ...]:
+    """Return the distinct `elements` in alphabetical order if the table covers them all.
+
+    Raises
+    ------
+    InputError
+        If a symbol is no element.
+    MissingReferenceError
+        If the table has no phase with one of them.
+    """
+    system = element_symbols(elements)
     covered = covered_elements()
     lacking = [element for element in system if element not in covered]
     if lacking or not system:

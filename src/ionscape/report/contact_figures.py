@@ -15,7 +15,18 @@ from numpy.typing import ArrayLike
 from ionscape.errors import InputError
 from ionscape.report.heat_scale import NO_REACTION, HeatScale, day_map, readable
 from ionscape.report.panels import noted_panels
-from ionscape.report.style import FAINT, INK, MUTED, ONE_COLUMN, TWO_COLUMNS, Look, journal_style, look, new_figure
+from ionscape.report.style import (
+    FAINT,
+    INK,
+    MUTED,
+    ONE_COLUMN,
+    TWO_COLUMNS,
+    Look,
+    journal_style,
+    look,
+    new_figure,
+    nothing_to_draw,
+)
 from ionscape.report.typography import decimals, formula_math, shortened
 from ionscape.units import Array
 
@@ -201,9 +212,7 @@ def reaction_profile_figure(
         If there is no pair.
     """
     if not series:
-        raise InputError(
-            "no reactions to draw", where="figure", expected="at least one pair", remedy="Run the stage first."
-        )
+        raise nothing_to_draw("reactions", "at least one pair")
     with journal_style():
         figure, panels = noted_panels([_kink_notes(s) for s in series], width)
         for k, (axes, s) in enumerate(zip(panels, series, strict=True)):

@@ -12,8 +12,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-from ionscape.errors import InputError
-from ionscape.report.style import FAINT, INK, MUTED, ONE_COLUMN, TWO_COLUMNS, Look, journal_style, look, new_figure
+from ionscape.report.style import (
+    FAINT,
+    INK,
+    MUTED,
+    ONE_COLUMN,
+    TWO_COLUMNS,
+    Look,
+    journal_style,
+    look,
+    new_figure,
+    nothing_to_draw,
+)
 from ionscape.report.typography import decimals, formula_math
 
 #: Most metastable oxides that were synthesised lie below this; meV/atom (doi:10.1126/sciadv.1600225).
@@ -122,9 +132,7 @@ def decomposition_figure(
 
 def _refuse_empty(series: Sequence[DecompositionSeries] | Sequence[EwaldSeries], what: str) -> None:
     if not series or all(_size(s) == 0 for s in series):
-        raise InputError(
-            f"no {what} to draw", where="figure", expected="at least one point", remedy="Run the stage first."
-        )
+        raise nothing_to_draw(what)
 
 
 def _size(series: DecompositionSeries | EwaldSeries) -> int:

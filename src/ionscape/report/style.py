@@ -18,6 +18,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from ionscape.errors import InputError
+
 #: Widths of one and two journal columns, inches (89 mm and 183 mm).
 ONE_COLUMN, TWO_COLUMNS = 3.50, 7.20
 #: Colours of text and lines; the page replaces them by the colours of its theme, so nothing else may use them.
@@ -98,6 +100,13 @@ def journal_style() -> Iterator[None]:
 def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure, sizes in inches; call it inside `journal_style`."""
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def nothing_to_draw(
+    what: str, expected: str = "at least one point", remedy: str = "Run the stage first."
+) -> InputError:
+    """Return the error of a figure that was given no `what`."""
+    return InputError(f"no {what} to draw", where="figure", expected=expected, remedy=remedy)
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:

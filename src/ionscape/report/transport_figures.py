@@ -11,8 +11,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from ionscape.errors import InputError
-from ionscape.report.style import FAINT, INK, MUTED, ONE_COLUMN, Look, journal_style, look, new_figure
+from ionscape.report.style import (
+    FAINT,
+    INK,
+    MUTED,
+    ONE_COLUMN,
+    Look,
+    journal_style,
+    look,
+    new_figure,
+    nothing_to_draw,
+)
 from ionscape.report.typography import formula_math
 from ionscape.units import Array
 
@@ -344,6 +353,4 @@ def _refuse_empty(
         return np.size(np.asarray(one.times_ps if isinstance(one, DisplacementSeries) else one.x))
 
     if not series or not any(size(one) for one in series):
-        raise InputError(
-            f"no {what} to draw", where="figure", expected="at least one point", remedy="Analyse a run first."
-        )
+        raise nothing_to_draw(what, remedy="Analyse a run first.")

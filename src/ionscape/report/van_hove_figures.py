@@ -12,8 +12,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from ionscape.errors import InputError
-from ionscape.report.style import ONE_COLUMN, TWO_COLUMNS, journal_style, new_figure
+from ionscape.report.style import ONE_COLUMN, TWO_COLUMNS, journal_style, new_figure, nothing_to_draw
 from ionscape.report.typography import formula_math
 
 #: What of the colour scale of G_distinct is white space: everything above this many times the mean density.
@@ -65,9 +64,7 @@ def van_hove_figure(maps: Sequence[VanHoveMap], *, width: float = TWO_COLUMNS) -
         If there are none.
     """
     if not maps or any(np.asarray(one.values).size == 0 for one in maps):
-        raise InputError(
-            "no van Hove functions to draw", where="figure", expected="at least one", remedy="Analyse a run first."
-        )
+        raise nothing_to_draw("van Hove functions", "at least one", remedy="Analyse a run first.")
     columns = 1 if width < 1.5 * ONE_COLUMN or len(maps) == 1 else 2
     shown = width if columns == 2 else min(width, ONE_COLUMN)
     rows = -(-len(maps) // columns)

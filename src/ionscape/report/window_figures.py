@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from ionscape.errors import InputError
 from ionscape.report.panels import noted_panels
 from ionscape.report.style import (
     INK,
@@ -23,6 +22,7 @@ from ionscape.report.style import (
     journal_style,
     look,
     new_figure,
+    nothing_to_draw,
 )
 from ionscape.report.typography import decimals, electrode, formula_math, shortened
 
@@ -104,7 +104,7 @@ def window_figure(
         If there is no phase.
     """
     if not bars:
-        raise _nothing("windows")
+        raise nothing_to_draw("windows", "at least one phase")
     low, high = _span(bars)
     with journal_style():
         figure = new_figure(width, 0.75 + 0.21 * len(bars))
@@ -120,12 +120,6 @@ def window_figure(
         if any(not _is_stable(bar) for bar in bars):
             _hollow_legend(figure)
     return figure
-
-
-def _nothing(what: str) -> InputError:
-    return InputError(
-        f"no {what} to draw", where="figure", expected="at least one phase", remedy="Run the stage first."
-    )
 
 
 def _is_stable(bar: WindowBar) -> bool:
@@ -196,7 +190,7 @@ def voltage_profile_figure(
     """
     drawn = [s for s in series if len(s.voltages_V)]
     if not drawn:
-        raise _nothing("voltage profiles")
+        raise nothing_to_draw("voltage profiles", "at least one phase")
     with journal_style():
         figure, panels = noted_panels([s.names for s in drawn], width)
         for k, (axes, s) in enumerate(zip(panels, drawn, strict=True)):

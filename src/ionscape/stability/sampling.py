@@ -19,7 +19,7 @@ from ionscape.errors import CalculationError
 from ionscape.phases.competing import CompetingPhases
 from ionscape.results import frozen
 from ionscape.stability.equilibrium import Subsystem
-from ionscape.stability.simplex import SOLVED, walk
+from ionscape.stability.simplex import SOLVED, kinks, walk
 from ionscape.stability.system import ChemicalSystem, Reactant
 from ionscape.units import Array, EnergyPerAtomArray
 
@@ -159,13 +159,9 @@ def _lowest(
 ) -> Array:
     lowest = np.empty(len(potentials))
     for draw in range(len(potentials)):
-        status, bounds, _, _, prices = walk(start, end - start, 1.0, fractions, potentials[draw])
+        status, bounds, energies, _, _, _ = kinks(start, end - start, 1.0, fractions, potentials[draw])
         lowest[draw] = np.nan
         if status == SOLVED:
-            energies = np.empty(len(bounds))
-            for k in range(len(bounds)):
-                point = start + bounds[k] * (end - start)
-                energies[k] = (prices[min(k, len(prices) - 1)] * point).sum()
             first = energies[0] if np.isnan(at_start[draw]) else at_start[draw]
             last = energies[-1] if np.isnan(at_end[draw]) else at_end[draw]
             lowest[draw] = min((energies - (1.0 - bounds) * first - bounds * last).min(), 0.0)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ionscape.dynamics.averages import statistical_inefficiency
 from ionscape.errors import InputError
 from ionscape.results import frozen
 from ionscape.units import Array, Length, LengthArray, Number
@@ -37,17 +38,12 @@ class SampledSeries:
 def sampled_series(values: Array) -> SampledSeries:
     """Return mean, spread and error of a series of frames.
 
-    The sum over the autocorrelation ends where the sum of two successive values turns negative (initial positive
-    sequence of Geyer), so that noise does not enter.
+    The error counts correlated frames by their `statistical_inefficiency`.
 
     Raises
     ------
     InputError
         If there are fewer than two frames.
-
-    References
-    ----------
-    C. J. Geyer, Statist. Sci. 7, 473 (1992), doi:10.1214/ss/1177011137.
     """
     n = len(values)
     if n < 2:
@@ -58,21 +54,7 @@ def sampled_series(values: Array) -> SampledSeries:
             remedy="Give a longer trajectory, or a smaller stride.",
         )
     deviation = float(np.std(values, ddof=1))
-    effective = n / _inefficiency(np.asarray(values, dtype=float))
+    effective = n / statistical_inefficiency(np.asarray(values, dtype=float))
     return SampledSeries(
         frozen(values), float(np.mean(values)), deviation, float(deviation / np.sqrt(effective)), effective
     )
-
-
-def _inefficiency(values: Array) -> float:
-    n = len(values)
-    centred = values - values.mean()
-    if not centred.any():
-        return 1.0
-    spectrum = np.abs(np.fft.rfft(centred, 2 * n)) ** 2
-    correlation = np.fft.irfft(spectrum)[:n]
-    rho = correlation / correlation[0]
-    pairs = rho[: n // 2 * 2].reshape(-1, 2).sum(axis=1)
-    negative = np.flatnonzero(pairs <= 0)
-    last = int(negative[0]) if len(negative) else len(pairs)
-    return float(np.clip(2 * pairs[:last].sum() - 1, 1.0, n))
