@@ -8,7 +8,8 @@ OUT ?= runs/$(notdir $(basename $(STUDY)))
 
 install: .venv/installed
 
-.venv/installed: requirements.lock pyproject.toml
+# The compiled core is built with the package, and again whenever its sources change.
+.venv/installed: requirements.lock pyproject.toml setup.py $(wildcard src/ionscape/potential/core/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "ionscape needs Python 3.11 or newer; found $$($(PYTHON) --version). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	$(PYTHON) -m venv .venv
@@ -35,6 +36,10 @@ bench: install          ## every benchmark, beside its peer; results in benchmar
 	$(BIN)/python benchmarks/ewald_ranking.py
 	$(BIN)/python benchmarks/chgnet_evaluation.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/contact_reactions.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/potential_accuracy.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/potential_front.py --again
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/potential_scaling.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/potential_stability.py
 
 soak: install           ## a study killed at random moments, again and again (about half an hour)
 	$(BIN)/python benchmarks/kill_and_resume.py
@@ -47,4 +52,4 @@ docs: install           ## reference of the study file and the command line, fro
 	$(BIN)/python tools/phase_pages.py
 
 clean:
-	rm -rf .venv runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build src/ionscape/potential/_core.* runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -19,6 +19,7 @@ PROJECT = Path(__file__).parents[1]
 FOUNDATION = {"errors", "units", "results", "settings"}
 ROOMS = [
     {"structures"},
+    {"potential"},
     {"levels"},
     {"phases", "dynamics"},
     {"stability", "doping", "transport"},

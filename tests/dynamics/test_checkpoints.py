@@ -13,12 +13,14 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 from ase.calculators.lj import LennardJones
+from pair_levels import PairLevel
 from spring_levels import Springs, crystal
 
 from ionscape.dynamics.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from ionscape.dynamics.independence import IndependentCalculator
 from ionscape.dynamics.settings import DynamicsSettings, Ensemble
 from ionscape.dynamics.simulate import CHECKPOINT, EQUILIBRATION, PRODUCTION, STEPS, simulate
+from ionscape.potential.library import unavailable
 from ionscape.structures.exchange import to_atoms
 
 ENSEMBLES = get_args(Ensemble)
@@ -108,6 +110,45 @@ def test_killed_run_equals_the_one_left_alone(ensemble: str, tmp_path: Path) -> 
 
     assert run_through_kills(work, killed, kills=3, seed=ENSEMBLES.index(ensemble)) >= 2
     assert_same(alone, killed)
+
+
+@pytest.mark.skipif(bool(unavailable()), reason=unavailable())
+@pytest.mark.parametrize("ensemble", ENSEMBLES)
+def test_killed_run_in_compiled_code_equals_the_one_left_alone(ensemble: str, tmp_path: Path) -> None:
+    """Hot enough for lists to be built anew between frames and checkpoints."""
+    alone, killed = tmp_path / "alone", tmp_path / "killed"
+    alone.mkdir()
+    killed.mkdir()
+    structure, asked = (
+        crystal((2, 2, 1), shear=0.3),
+        settings(ensemble, temperature_K=1500.0, pressure_GPa=15.0, mobile=()),
+    )
+    end = simulate(structure, PairLevel(), asked, alone)
+    assert (end.steps, end.frames, end.stopped) == (300, 45, "")
+    checkpoint = read_checkpoint(alone / CHECKPOINT)
+    assert checkpoint is not None
+    assert checkpoint.values["engine"] == "compiled"
+
+    def work() -> None:
+        simulate(structure, PairLevel(seconds=0.001), asked, killed, checkpoint_s=0.003)
+
+    assert run_through_kills(work, killed, kills=3, seed=ENSEMBLES.index(ensemble)) >= 2
+    assert_same(alone, killed)
+
+
+@pytest.mark.skipif(bool(unavailable()), reason=unavailable())
+def test_checkpoint_of_the_other_engine_is_not_continued(tmp_path: Path) -> None:
+    class Plain(PairLevel):
+        compiled_forces = None  # type: ignore[assignment]
+
+    structure = crystal((2, 1, 1))
+    fresh, other = tmp_path / "fresh", tmp_path / "other"
+    fresh.mkdir()
+    other.mkdir()
+    simulate(structure, Plain(), settings("nvt"), other)
+    for folder in (fresh, other):
+        simulate(structure, PairLevel(), settings("nvt"), folder)
+    assert_same(fresh, other)
 
 
 @pytest.mark.parametrize("ensemble", ["nvt-langevin", "npt"])

@@ -137,8 +137,9 @@ def test_volumes_at_two_pressures_have_the_ratio_of_boltzmann(ensemble: str) -> 
         volumes.append(volume[:: int(np.ceil(len(volume) / independent))])
     slope, error = log_ratio_slope(*volumes)
     truth = -(pressures[1] - pressures[0]) / GPA_PER_EV_PER_A3 / (BOLTZMANN_EV_PER_K * 300)
-    assert error < 0.2 * abs(truth)
-    assert slope == pytest.approx(truth, abs=4 * error)
+    # a barostat or thermostat that is off by a third is noticed
+    assert error < 0.12 * abs(truth)
+    assert slope == pytest.approx(truth, abs=3 * error)
 
 
 def with_new_velocities(moves: Integrator, times: int, *quantities: Any) -> list[Array]:

@@ -610,3 +610,80 @@ def test_frames_in_another_order_are_noticed(tmp_path: Path):
         positions_of(open_trajectory(tmp_path / "dump", frame_interval_fs=1))
     (tmp_path / "dump").write_text(lammps(fractional, cells, "element x y z", shuffle=False))
     check(open_trajectory(tmp_path / "dump", frame_interval_fs=1), fractional, cells, 1e-8)
+
+
+def test_a_cut_traj_is_read_up_to_the_break_with_a_warning(tmp_path: Path):
+    fractional, cells = run()
+    path = tmp_path / "run.traj"
+    write(path, atoms_of(fractional, cells, wrapped=True))
+    data, complete = path.read_bytes(), positions_of(open_trajectory(path, frame_interval_fs=1))
+    counts, refused = set(), []
+    for cut in np.linspace(300, len(data) - 1, 60).astype(int):
+        path.write_bytes(data[:cut])
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            try:
+                found = positions_of(open_trajectory(path, frame_interval_fs=1))
+            except InputError as error:
+                refused.append((cut, str(error)))
+                continue
+        assert np.array_equal(found, complete[: len(found)])
+        torn = [w for w in told if issubclass(w.category, TrajectoryWarning)]
+        assert f"ends within frame {len(found)}" in str(torn[0].message)
+        counts.add(len(found))
+    assert len(counts) > 5
+    # ASE keeps the table of frames behind frame 41: without it nothing is found
+    assert max(cut for cut, _ in refused) < 0.75 * len(data)
+    assert all("run.traj" in said for _, said in refused)
+    middle = data.index(b'"positions."', len(data) // 2)
+    path.write_bytes(data[:middle] + b"!" + data[middle + 1 :])
+    with pytest.raises(InputError, match=r"frame \d+"):
+        positions_of(open_trajectory(path, frame_interval_fs=1))
+
+
+@pytest.mark.parametrize("kind", ["XDATCAR", "dump", "run.xyz"])
+@pytest.mark.parametrize("repeated", [1, 2, 9, 25])
+def test_files_that_overlap_are_one_run(tmp_path: Path, kind, repeated):
+    """A killed run continued from its last checkpoint writes frames again."""
+    fractional, cells = run()
+    whole, first, second = (tmp_path / f"{name}-{kind}" for name in ("XDATCAR", "XDATCAR1", "XDATCAR2"))
+    writer = {
+        "XDATCAR": lambda f, c, _: xdatcar(f, c, changing=False),
+        "dump": lambda f, c, start: re.sub(
+            r"(?<=TIMESTEP\n)\d+", lambda m: str(int(m[0]) + 100 * start), lammps(f, c, "id type element x y z")
+        ),
+        "run.xyz": lambda f, c, _: "".join(first_xyz(f, c)),
+    }[kind]
+    whole.write_text(writer(fractional, cells, 0))
+    first.write_text(writer(fractional[:25], cells[:25], 0))
+    second.write_text(writer(fractional[25 - repeated :], cells[25 - repeated :], 25 - repeated))
+    together = positions_of(open_trajectory([first, second], frame_interval_fs=1))
+    assert np.array_equal(together, positions_of(open_trajectory(whole, frame_interval_fs=1)))
+
+
+def first_xyz(fractional: np.ndarray, cells: np.ndarray) -> list[str]:
+    lattice = " ".join(f"{x:.6f}" for x in cells[0].ravel())
+    head = f'{len(SYMBOLS)}\nLattice="{lattice}" Properties=species:S:1:pos:R:3 pbc="T T T"\n'
+    return [
+        head + "".join(f"{s} {x:.8f} {y:.8f} {z:.8f}\n" for s, (x, y, z) in zip(SYMBOLS, p @ CELL, strict=True))
+        for p in folded(fractional)
+    ]
+
+
+def test_a_restart_that_went_another_way_replaces_what_was_written_before(tmp_path: Path):
+    """Steps tell where files overlap though positions differ a little; steps from 0 again tell nothing."""
+    fractional, cells = run()
+    other = fractional.copy()
+    other[20:] += np.cumsum(np.random.default_rng(3).normal(0, 0.003, other[20:].shape), axis=0)
+    text, again = (lammps(f, cells, "id type element x y z").split("ITEM: TIMESTEP") for f in (fractional, other))
+    (tmp_path / "a").write_text("ITEM: TIMESTEP".join(text[:31]))
+    (tmp_path / "b").write_text("ITEM: TIMESTEP".join(["", *again[21:]]))
+    check(open_trajectory([tmp_path / "a", tmp_path / "b"], frame_interval_fs=1), other, cells, 1e-8)
+    for first in (0, 100):
+        renumbered = re.sub(
+            r"(?<=TIMESTEP\n)\d+",
+            lambda m, first=first: str(int(m[0]) - 3000 + first),
+            "ITEM: TIMESTEP".join(["", *text[31:]]),
+        )
+        (tmp_path / "b").write_text(renumbered)
+        check(open_trajectory([tmp_path / "a", tmp_path / "b"], frame_interval_fs=1), fractional, cells, 1e-8)

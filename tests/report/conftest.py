@@ -155,6 +155,68 @@ def electrochemical_windows() -> tuple[ElectrochemicalWindow, ...]:
     )  # fmt: skip
 
 
+def run_head(material: str, count: int, kelvin: float) -> dict[str, Any]:
+    return {
+        "material": material, "formula": f"Li{48 + count}Zr16O{56 - count}N{count}", "key": "cd" * 32,
+        "x_per_formula_unit": {"value": count / 8, "unit": "1"}, "temperature": {"value": kelvin, "unit": "K"},
+        "replica": {"value": 1, "unit": "1"},
+    }  # fmt: skip
+
+
+def estimate(value: float, unit: str, factor: float = 1.3) -> dict[str, Any]:
+    ends = {"value": value, "low95": value / factor, "high95": value * factor}
+    return {key: {"value": number, "unit": unit} for key, number in ends.items()}
+
+
+def dynamics_stage() -> dict[str, Any]:
+    """Return the stage of dynamics: the host and a doped cell, of which one run was stopped."""
+    averages = {
+        name: {"value": value, "unit": unit}
+        for stem, mean, unit in (("temperature", 998.0, "K"), ("volume", 1316.0, "Å³"))
+        for name, value in ((stem, mean), (f"{stem}_error", 3.0))
+    }
+    done = {"steps": {"value": 120000, "unit": "1"}, "averages": averages, "trajectory_file": ""}
+    drift = {"drift": {"value": 2e-6, "unit": "eV/atom/ps"}}
+    stopped = run_head("N on O, 4", 4, 1400.0) | done | {"unavailable": "step 512 (0.512 ps): host melted"}
+    runs = [
+        run_head("Li6Zr2O7", 0, 1000.0) | done | drift,
+        run_head("N on O, 4", 4, 1000.0) | done | drift,
+        stopped,
+    ]
+    return {"level": "chgnet", "ensemble": "npt", "runs": runs}
+
+
+def transport_stage() -> dict[str, Any]:
+    """Return the stage of transport: a host that only has a bound, a doped cell with a law, a run not analysed."""
+    reason = "the ions stay where they are: their displacements reach a plateau; more than 940 ps needed"
+    flat = {"host": {"Zr": {"is_flat": True}, "O": {"is_flat": True}}, "warnings": ["a note of the analysis"]}
+    shared = {"run_time": {"value": 100.0, "unit": "ps"}, "d1": {"value": 2.1, "unit": "Å"}, **flat}
+    host = run_head("Li6Zr2O7", 0, 1000.0) | shared | {
+        "D": {"unavailable": reason}, "D_upper_bound": {"value": 2e-8, "unit": "cm²/s"},
+        "sigma": {"unavailable": reason}, "sigma_upper_bound": {"value": 3e-3, "unit": "S/cm"},
+        "tau1": {"unavailable": "no jumps"},
+    }  # fmt: skip
+    doped = run_head("N on O, 4", 4, 1000.0) | shared | {
+        "D": estimate(2e-5, "cm²/s"), "sigma": estimate(1.8, "S/cm"), "tau1": estimate(5.2, "ps"),
+        "percolation": {"a": {"connected": True, "barrier": {"value": 0.31, "unit": "eV"}},
+                        "b": {"connected": False, "barrier": {"unavailable": "not connected"}}},
+    }  # fmt: skip
+    stopped = run_head("N on O, 4", 4, 1400.0) | {"unavailable": "step 512 (0.512 ps): host melted"}
+    kelvin = [1000.0, 300.0]
+    columns = {"temperature": (kelvin, "K"), "D": ([2e-5, 3e-9], "cm²/s"), "low95": ([1e-5, 1e-9], "cm²/s")}
+    columns["high95"] = ([3e-5, 9e-9], "cm²/s")
+    law = {name: run_head("N on O, 4", 4, 0.0)[name] for name in ("material", "formula", "x_per_formula_unit")} | {
+        "Ea": estimate(0.32, "eV", 1.1), "sigma": estimate(4.2e-5, "S/cm", 3.0), "D": estimate(3e-9, "cm²/s", 3.0),
+        "temperatures": {"value": [800.0, 1000.0], "unit": "K"}, "is_curved": False,
+        "line": {name: {"value": values, "unit": unit} for name, (values, unit) in columns.items()},
+    }  # fmt: skip
+    none = {name: host[name] for name in ("material", "formula", "x_per_formula_unit")} | {
+        "unavailable": "0 temperatures with a diffusion coefficient, 1 with a bound only"
+    }
+    at = {"value": 300.0, "unit": "K"}
+    return {"mobile": "Li", "at": at, "runs": [host, doped, stopped], "laws": [none, law]}
+
+
 def sample_results() -> dict[str, Any]:
     """Return the whole of results.json as a study of Li6Zr2O7 would write it."""
     measured = {"a": 10.445, "b": 5.989, "c": 10.2, "alpha": 90.0, "beta": 100.26, "gamma": 90.0}
@@ -208,11 +270,17 @@ def sample_results() -> dict[str, Any]:
                 "matrices": [to_json(contact_matrix(voltage=v)) for v in (None, 4.2)], "level": "CHGNet 0.3.0"
             },
             "window": {"windows": [to_json(window) for window in electrochemical_windows()]},
+            "dynamics": dynamics_stage(),
+            "transport": transport_stage(),
         },
         "comparison": [
             {"quantity": "decomposition_energy", "target": f"{route}, 1", "source": "Fig. 2a", "note": note,
              "ours": {"value": ours, "unit": "meV/atom"}, "study": {"value": study, "unit": "meV/atom"}}
             for route, ours, study, note in [(replace, 7.2, 15.3, "DFT"), (insert, 31.5, 40.0, "")]
+        ] + [
+            {"quantity": "tau1", "target": "N on O, 4", "source": "Fig. 5", "note": "", "temperature":
+             {"value": 1000.0, "unit": "K"}, "ours": {"unavailable": "no jumps yet"}, "interval": [],
+             "study": {"value": 5.1, "unit": "ps"}},
         ],
     }  # fmt: skip
 

@@ -28,7 +28,7 @@ def test_every_figure_of_a_study_is_written_and_not_blank(whole_study):
     files = sorted((whole_study / "figures").iterdir())
     stems = {"structure-host", "structure-cathode", "decomposition-energy", "ewald-ranking"}
     stems |= {"contact-heat-map", "contact-heat-map-4-20V", "reaction-profiles"}
-    stems |= {"electrochemical-window", "voltage-profiles"}
+    stems |= {"electrochemical-window", "voltage-profiles", "arrhenius", "conductivity-content"}
     assert {f.stem for f in files} == stems
     assert {f.suffix for f in files} == {".svg", ".png"}
     for png in (f for f in files if f.suffix == ".png"):

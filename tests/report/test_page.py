@@ -4,70 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import nullcontext
-from html.parser import HTMLParser
-from unittest.mock import patch
+import sys
+from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from pages import Reader, page_of, write_study
+
 from ionscape.errors import InputError
 from ionscape.report.page import STAGE_NAMES, build_page, cell_rows
+from ionscape.report.quantity import Quantity
 from ionscape.report.reading import read_study
-from ionscape.report.records import Quantity
 from ionscape.report.templating import doi_link
 from ionscape.report.typography import formula_html, number, significant
 from ionscape.report.verdict import verdict
 from ionscape.results import to_json
 
-VOID = {"meta", "link", "br", "hr", "img", "input", "col", "wbr"}
 HOSTILE = '<script>alert("x")</script>'
-
-
-class Reader(HTMLParser):
-    """Collects elements, and checks that every opened one is closed in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", "".join(self.words))
-
-    def values(self, *names: str) -> list[str]:
-        return [value or "" for _, attrs in self.tags for name, value in attrs.items() if name in names]
-
-
-def write_study(folder, data):
-    """Write a study folder without structure files, so that pages are quick."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(json.dumps(data), encoding="utf-8")
-    return folder
-
-
-def page_of(folder, *, figures=False) -> Reader:
-    """Return the page of a study, without figures unless they are asked for: they take most of the time."""
-    drawing = nullcontext() if figures else patch("ionscape.report.page.write_figures")
-    with drawing:
-        return Reader(build_page(folder).read_text(encoding="utf-8"))
 
 
 def test_page_is_one_valid_file_that_loads_nothing(whole_study):
@@ -76,7 +31,7 @@ def test_page_is_one_valid_file_that_loads_nothing(whole_study):
     assert page.open == []
     assert not {tag for tag, _ in page.tags} & {"script", "link", "img", "iframe", "object", "embed"}
     for address in page.values("src", "href", "xlink:href", "srcset", "data", "action"):
-        assert address.startswith(("#", "../", "https://doi.org/", "data:text/csv;"))
+        assert address.startswith(("#", "../", "https://doi.org/", "data:text/csv;", "data:image/png;base64,"))
     assert not re.search(r"@import|url\((?!#)", path.read_text(encoding="utf-8"))
 
 

@@ -136,6 +136,18 @@ def test_density_is_seen_along_every_axis():
     assert dict(peaks)[(13, 15)] == (3, 4)  # a and b, seen along c
 
 
+def test_an_element_has_one_colour_in_all_maps():
+    values = np.ones((4, 4, 4))
+    hosts = [(("Zr", "O"), [[0, 0, 0], [0.5, 0.5, 0.5]]), (("N", "O"), [[0.2, 0, 0], [0.5, 0.5, 0.5]])]
+    figure = density_figure([DensityMap("Li", values, CELL, *host) for host in hosts], axes="c")
+    told = {line.get_label(): line.get_markerfacecolor() for line in figure.legends[0].get_lines()}
+    assert len(set(told.values())) == 3
+    drawn = [
+        [line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"] for axes in figure.axes[:2]
+    ]
+    assert drawn == [[told["Zr"], told["O"]], [told["N"], told["O"]]]
+
+
 def test_the_network_has_a_line_for_every_connection():
     jumps = JumpMap("Li", CELL, [[0, 0, 0], [0.5, 0, 0]], [0.9, 0.1], [(0, 1, 0, 0, 0), (1, 0, 1, 0, 0)], [5, 1])
     figure = jump_figure(jumps)

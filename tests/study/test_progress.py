@@ -136,3 +136,16 @@ def test_running_relaxations_are_seen_in_the_time_left(now: list[float], tmp_pat
 )
 def test_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text
+
+
+def test_each_kind_of_work_has_its_own_rate(now: list[float], tmp_path: Path) -> None:
+    """Ten relaxation steps took 10 s; steps of a fast level take 0.01 s; what is planned is of the first kind."""
+    shown = Progress(planned_work={"later": 400})
+    shown.begin({"a": 4}, kind="dear")
+    now[0] += 10
+    shown.finish("a", 10)
+    shown.begin({"md": 4}, {"md": 1000}, kind="fast")
+    now[0] += 2
+    assert shown.seconds_left({"md": 4 * 200.0}) == pytest.approx(8 + 100)
+    shown.enter("later")
+    assert shown.seconds_left({"md": 4 * 200.0}) == pytest.approx(8)

@@ -30,7 +30,11 @@ reference = [{{ target = "r, 1", value = 1.0, source = "s"{reference} }}]
 {line}
 """
 #: Floats whose unit is told by the description, since the key is named after what it holds.
-UNIT_IN_WORDS = {"charges", "insert", "remove", "shell_ratio", "value"}
+UNIT_IN_WORDS = {
+    "charges", "insert", "remove", "shell_ratio", "value", "closest_approach", "hottest", "host_melts_at",
+    "volume_factor", "radial_power", "radial_damping", "angular_damping", "powers", "held_out", "far", "softening",
+    "environment_loss", "environment_share", "refit_growth", "force_r2", "production_ps_at",
+}  # fmt: skip
 
 Location = tuple[str, ...]
 
@@ -119,7 +123,7 @@ def test_misspelt_keys_are_met_with_the_right_name(key: Location, tmp_path: Path
 def test_a_forgotten_unit_is_found(tmp_path: Path) -> None:
     for location, table in TABLES.items():
         for name in table.model_fields:
-            bare = re.sub(r"_(A|eV_per_A3?|e_per_A3|K|bar|V)$", "", name)
+            bare = re.sub(r"_(A|e|meV_per_atom|eV_per_A3?|e_per_A3|K|bar|V|GPa|fs|ps|per_ps|GB)$", "", name)
             if bare not in table.model_fields:
                 with pytest.raises(InputError, match=f"Did you mean '{name}'"):
                     read_study(with_key(tmp_path, location, bare))
@@ -163,7 +167,10 @@ def test_every_key_is_documented_with_its_unit(location: Location) -> None:
         assert field.description.endswith("."), name
         assert "\n" not in field.description
         if "float" in str(field.annotation):
-            assert re.search(r"_(A|eV_per_A3?|e_per_A3|K|bar|V)$", name) or name in UNIT_IN_WORDS, name
+            assert (
+                re.search(r"_(A|e|meV_per_atom|eV_per_A3?|e_per_A3|K|bar|V|GPa|fs|ps|per_ps|GB)$", name)
+                or name in UNIT_IN_WORDS
+            ), name
 
 
 def test_a_study_cannot_be_changed(tmp_path: Path) -> None:

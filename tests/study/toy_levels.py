@@ -60,3 +60,32 @@ class NotANumber(SoftSpheres):
     def calculate(self, *arguments: Any, **options: Any) -> None:
         super().calculate(*arguments, **options)
         self.results["energy"] = float("nan")
+
+
+class Washboard(Calculator):
+    """Ions that hop and a host that stays: every atom alone in a cosine of its fractional coordinates.
+
+    E = Σ_atoms Σ_axes B/2 (1 ∓ cos 4π s), with its minima at s = ¼, ¾ for Li (barrier `barrier` eV), at s = 0, ½
+    for all others (`host` eV): the sites of antifluorite. It does not depend on the cell: its stress is none.
+    """
+
+    implemented_properties = ("energy", "forces", "stress")
+
+    def __init__(self, barrier: float = 0.15, host: float = 3.0, seconds: float = 0.0) -> None:
+        super().__init__()
+        self._barriers, self._seconds = (barrier, host), seconds
+
+    def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
+        super().calculate(atoms, properties, system_changes)
+        if self._seconds:
+            time.sleep(self._seconds)
+        cell = self.atoms.cell.array
+        ion = self.atoms.numbers[:, None] == 3
+        height, sign = np.where(ion, *self._barriers) / 2, np.where(ion, 1.0, -1.0)
+        angle = 4 * np.pi * np.linalg.solve(cell.T, self.atoms.positions.T).T
+        slope = -height * sign * 4 * np.pi * np.sin(angle)
+        self.results = {
+            "energy": float((height * (1 + sign * np.cos(angle))).sum()),
+            "forces": -slope @ np.linalg.inv(cell).T,
+            "stress": np.zeros(6),
+        }

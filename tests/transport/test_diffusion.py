@@ -5,6 +5,7 @@ The full measurement, 1000 runs of every model, is ``benchmarks/displacement.py`
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,8 @@ from scipy import fft
 from ionscape.errors import InputError
 from ionscape.results import to_json
 from ionscape.transport.diffusion import Diffusion, NotDiffusive, collective_diffusion, diffusion
-from ionscape.transport.dispersion import dispersion
+from ionscape.transport.dispersion import Dispersion, _normal_shape, dispersion
+from ionscape.transport.extrapolation import limit, mode_dispersion
 from ionscape.transport.spectrum import bin_edges, displacement_spectrum, noise_shape
 
 _spec = importlib.util.spec_from_file_location("walks", Path(__file__).parent / "walks.py")
@@ -184,9 +186,71 @@ def test_bins_cover_all_modes_once(modes: int) -> None:
     assert np.all(np.diff(edges) > 0)
 
 
+def scatter_of(positions: np.ndarray) -> Dispersion:
+    spectrum = displacement_spectrum(positions)
+    return dispersion(positions, spectrum, limit(spectrum).influence, mode_dispersion(spectrum))
+
+
 def test_scatter_of_normal_walks_is_the_normal_one() -> None:
-    positions = walks.brownian(np.random.default_rng(10), 8000, 10)
-    found = dispersion(positions, 4)
-    assert found.independent == pytest.approx(2 / 30, rel=0.1)
-    assert found.ratio == pytest.approx(1.0, abs=0.15)
-    assert found.probability_of_groups < 0.2
+    rng = np.random.default_rng(10)
+    for noise in (0.0, 1.5):
+        positions = walks.brownian(rng, 3000, 10) + noise * rng.standard_normal((3000, 10, 3))
+        found = scatter_of(positions)
+        assert np.median(found.independent) < 0.15
+        assert found.probability_of_groups + found.probability_of_turns < 0.3
+
+
+def test_scatter_of_rare_hops_is_that_of_their_number() -> None:
+    """The excess of the variance of ln D is 1 / number of hops: hops alike in length are a Poisson process."""
+    rng = np.random.default_rng(12)
+    excess, hops = [], 0.002 * 4000 * 24
+    for _ in range(10):
+        positions, truth = walks.hopping(rng, 4000, 24, 0.002)
+        found = scatter_of(positions + walks.rattling(rng, 4000, 24))
+        excess.append(np.median(found.independent) * found.normal / (2 * truth) ** 2)
+    assert np.mean(excess) == pytest.approx(1 / hops, rel=0.25)
+
+
+def test_ions_mobile_at_the_same_time_are_seen() -> None:
+    rng = np.random.default_rng(13)
+    mobile = np.repeat(rng.random(40) < 0.5, 100)[:, None, None]
+    positions = np.cumsum(rng.standard_normal((4000, 12, 3)) * mobile, axis=0)
+    found = scatter_of(positions)
+    assert found.probability_of_groups + found.probability_of_turns > 0.9
+    # of 40 periods, half of them on: Var/mean² = 1/40, over that of normal walkers
+    assert np.median(found.in_turns) * found.normal / 0.5**2 == pytest.approx(1 / 40, rel=0.6)
+
+
+def test_influence_is_the_derivative_of_the_limit() -> None:
+    spectrum = displacement_spectrum(walks.brownian(np.random.default_rng(14), 400, 6) + 0.0)
+    found = limit(spectrum)
+    raised = dataclasses.replace(spectrum, power=spectrum.power * np.where(np.arange(399) < 40, 1.02, 1.0))
+    change = limit(raised).mean - found.mean
+    expected = 0.02 * float(found.influence[:40] @ spectrum.power[:40])
+    assert change == pytest.approx(expected, rel=0.2)
+
+
+def test_spectrum_of_normal_scatter_is_exact() -> None:
+    """f(k) against the average over many normal spectra, for a steep power and a steep influence."""
+    rng = np.random.default_rng(15)
+    n = 63
+    p = np.arange(1, n + 1)
+    power, weight = 1 + (p / 8) ** 2, 1 / (1 + (p / 5) ** 2) - 0.1
+    amplitude = rng.standard_normal((20_000, n)) * np.sqrt(power)
+    moved, filtered = (fft.dst(a, type=1, norm="ortho", axis=1) for a in (amplitude, amplitude * weight))
+    modes = (fft.dct(moved * filtered, type=2, norm="ortho", axis=1) ** 2).mean(axis=0)
+    shape = _normal_shape(weight, power, 30)
+    unit = 2 * float((weight * power) ** 2 @ np.ones(n)) / n
+    assert modes[1:31] / unit == pytest.approx(shape[1:], rel=0.08)
+
+
+def test_a_run_of_less_than_a_few_vibrations_tells_no_diffusion_coefficient():
+    """Ions in harmonic wells at 1000 K, seen for 0.24 ps: the powers of all modes are those of vibrations."""
+    rng = np.random.default_rng(5)
+    frames, ions = 60, 24
+    times = 4.0 * np.arange(frames)
+    frequencies = 2 * np.pi * rng.uniform(0.003, 0.012, (ions, 3, 6))  # 3 to 12 THz, six modes each
+    amplitudes = np.sqrt(0.03) * rng.standard_normal((ions, 3, 6))
+    phases = rng.uniform(0, 2 * np.pi, (ions, 3, 6))
+    waves = amplitudes * np.sin(frequencies * times[:, None, None, None] + phases)
+    assert isinstance(diffusion(waves.sum(axis=3), 4.0), NotDiffusive)

@@ -224,6 +224,21 @@ def test_concerted_chain_builds_up_at_the_origin() -> None:
     assert onset.value < 400.0
 
 
+def test_shared_sites_tell_no_concerted_onset() -> None:
+    """Ions that hop without regard to one another are on one site from the beginning: nothing builds up there."""
+    rng, frames, ions = np.random.default_rng(4), 1500, 20
+    steps = np.eye(3)[rng.integers(0, 3, (frames, ions))] * rng.choice([-1.0, 1.0], (frames, ions, 1))
+    steps *= (rng.random((frames, ions)) < 1 / 40)[..., None]
+    sites = rng.integers(0, 4, (ions, 3)) + np.cumsum(steps, axis=0)
+    path = 3.0 * sites + rng.normal(0, 0.2, sites.shape)
+    run = Run(path / 12.0, np.repeat(12.0 * np.eye(3)[None], frames, 0), ("Li",) * ions, chunk=1000)
+    functions = van_hove(run, ("Li", "Li"), VanHoveSettings(longest_lag=120, lags=31, r_max=5.0))
+    assert isinstance(first_jump_time(functions, rng, 50), HoppingTime)
+    onset = concerted_onset(functions, rng, 50)
+    assert not isinstance(onset, HoppingTime)
+    assert "at the origin at t = 0 already" in onset.reason
+
+
 def test_no_jumps_no_times() -> None:
     run = hops(np.random.default_rng(0), 3000, 1e9, chain=True)
     functions = van_hove(run, ("Li", "Li"), VanHoveSettings(longest_lag=100, lags=21))

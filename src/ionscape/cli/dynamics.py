@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from ionscape.cli.options import command, laboratory, level_of, settings_from, whole_number, with_lab
 from ionscape.cli.output import Answer, table
-from ionscape.errors import CalculationError
+from ionscape.errors import CalculationError, InputError
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from ionscape.dynamics.averages import RunAverages
+    from ionscape.dynamics.learned import LearnedRun
     from ionscape.dynamics.runs import SimulatedRun, StoppedRun
 
 ENSEMBLES = ("nve", "nvt", "nvt-langevin", "npt", "npt-isotropic")
@@ -45,7 +47,21 @@ def add_commands(commands: Any) -> None:
     md.add_argument(
         "--format", choices=("ionscape", "extxyz"), default="ionscape", help="extxyz: also as extended XYZ"
     )
+    _with_learning(md)
     with_lab(md)
+
+
+def _with_learning(md: argparse.ArgumentParser) -> None:
+    md.add_argument(
+        "--learn-from", metavar="LEVEL", help="learn a potential from this level on the fly, and run on it"
+    )
+    md.add_argument(
+        "--tolerance-eV-per-A", type=float,
+        help="standard deviation of a force beyond which the level is asked, eV/Å (default 0.3)",
+    )  # fmt: skip
+    md.add_argument("--look-fs", type=float, help="longest time between looks at the uncertainty, fs (default 20)")
+    md.add_argument("--inducing", type=int, help="most inducing environments of the potential (default 1000)")
+    md.add_argument("--model-out", type=Path, metavar="FILE", help="file of the potential (default: in --out)")
 
 
 def repeats(text: str) -> tuple[int, int, int]:
@@ -62,8 +78,11 @@ def _md(options: argparse.Namespace) -> Answer:
     from ionscape.levels.evaluation import require_stress
     from ionscape.structures.exchange import check_writable, write_cif
 
+    if options.learn_from:
+        return _learning(options)
+    _refuse_learning_options(options)
     structure, settings, level = _structure(options), _settings(options), level_of(options)
-    folder = options.out or Path(f"{Path(options.structure.removeprefix('phase:')).stem}-md")
+    folder = _folder(options)
     check_writable(folder / PRODUCTION)
     check_run(structure, settings)
     if ":" in level.name:  # registered levels give stress; building them here would only delay what is stored
@@ -76,8 +95,88 @@ def _md(options: argparse.Namespace) -> Answer:
     payload = _payload(run, _placed(run, folder, options.format))
     if isinstance(run, SimulatedRun):
         payload["structure"] = str(write_cif(run.structure, folder / "last.cif"))
+    return _answer(payload)
+
+
+def _answer(payload: dict[str, Any]) -> Answer:
     rows = [(name, _shown(value)) for name, value in payload.items() if value != ""]
     return Answer(payload, table(("quantity", "value"), rows), 3 if payload["stopped"] else 0)
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    return options.out or Path(f"{Path(options.structure.removeprefix('phase:')).stem}-md")
+
+
+def _refuse_learning_options(options: argparse.Namespace) -> None:
+    for name in ("tolerance_eV_per_A", "look_fs", "inducing", "model_out"):
+        if getattr(options, name) is not None:
+            raise InputError(
+                "given without --learn-from",
+                where=f"option --{name.replace('_', '-')}",
+                expected="a level to learn from",
+                remedy="Add --learn-from LEVEL, or leave the option out.",
+            )
+
+
+def _learning(options: argparse.Namespace) -> Answer:
+    """Carry out a run that learns; it stands in its folder, not in the store: it is a path, not a calculation."""
+    from ionscape.dynamics.learned import simulate_learning
+    from ionscape.dynamics.runs import RunRequest, SimulatedRun
+    from ionscape.dynamics.simulate import PRODUCTION
+    from ionscape.levels.registry import Level
+    from ionscape.potential.model_file import write_model
+    from ionscape.structures.exchange import check_writable, write_cif
+    from ionscape.study.engine import available_cores
+    from ionscape.study.runner import make_importable
+
+    make_importable(Path.cwd())
+    folder, level = _folder(options), Level.of(options.learn_from)
+    model_file = options.model_out or folder / "model.sgpr"
+    for file in (folder / PRODUCTION, model_file):
+        check_writable(file)
+    request = RunRequest(_structure(options), level, _settings(options))
+    learned = simulate_learning(request, _learning_settings(options), folder, available_cores())
+    model = dataclasses.replace(
+        learned.model, provenance=dataclasses.replace(learned.model.provenance, errors=learned.errors)
+    )
+    write_model(model, model_file)
+    paths = {"trajectory": str(learned.run.trajectory), "equilibration": str(learned.run.equilibration)}
+    if options.format == "extxyz":
+        paths["extxyz"] = str(_exported(learned.run.trajectory, folder / "production.extxyz"))
+    payload = _payload(learned.run, paths) | _learned(learned, model_file)
+    if isinstance(learned.run, SimulatedRun):
+        payload["structure"] = str(write_cif(learned.run.structure, folder / "last.cif"))
+    return _answer(payload)
+
+
+def _learning_settings(options: argparse.Namespace) -> Any:
+    from ionscape.potential.active_settings import LearningSettings
+    from ionscape.potential.settings import TrainingSettings
+
+    given = {"tolerance_eV_per_A": options.tolerance_eV_per_A, "look_fs": options.look_fs}
+    given = {name: value for name, value in given.items() if value is not None}
+    if options.inducing is not None:
+        training = settings_from(TrainingSettings, "option", inducing=options.inducing)
+        return settings_from(LearningSettings, "option", training=training, **given)
+    return settings_from(LearningSettings, "option", **given)
+
+
+def _learned(run: LearnedRun, model_file: Path) -> dict[str, Any]:
+    told = run.calibration
+    return {
+        "n_dear_calls": len(run.dear_steps),
+        "dear_steps": list(run.dear_steps),
+        "n_inducing": run.model.n_inducing,
+        "errors": run.errors,
+        "calibration": {}
+        if told is None
+        else {
+            "rank_correlation": told.rank_correlation,
+            "coverage": {"one_sigma": told.coverage_one, "two_sigma": told.coverage_two},
+        },
+        "model": str(model_file),
+        "frames": str(run.frames),
+    }
 
 
 def _structure(options: argparse.Namespace) -> Structure:
@@ -178,6 +277,10 @@ def _means(averages: RunAverages | None) -> dict[str, dict[str, float]]:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, dict) and "value" not in value:
+        return ", ".join(f"{name} {_shown(each)}" for name, each in value.items())
+    if isinstance(value, list):
+        return " ".join(str(each) for each in value)
     if isinstance(value, dict):
         return f"{value['value']:.6g} ± {value['standard_error']:.2g}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -20,7 +20,10 @@ from ionscape import __version__
 from ionscape.errors import InputError, IonscapeError
 
 #: Modules of this room that hold commands, in the order of the help.
-ROOMS = ("study", "structures", "doping", "stability", "contact", "dynamics", "transport", "installation")
+ROOMS = (
+    "study", "structures", "doping", "stability", "contact", "dynamics", "potential", "export", "transport",
+    "installation",
+)  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:

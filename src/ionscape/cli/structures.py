@@ -102,6 +102,8 @@ def _evaluate(options: argparse.Namespace) -> Answer:
     if options.out:
         check_writable(options.out)
     predicted, errors = evaluate_frames(frames, level.calculator(available_cores()))
+    for atoms in predicted:
+        atoms.info["level"] = level.name  # potentials are not taught frames of several levels at once
     payload: dict[str, Any] = {**errors, "frames": [_frame(atoms) for atoms in predicted]}
     rows = [(name, f"{value:.4g}") for name, value in errors.items()]
     if options.out:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,6 +86,7 @@ def _transport(options: argparse.Namespace) -> Answer:
         check_writable(options.out / "transport.json")
     import numpy as np
 
+    from ionscape.cli.reading import Reading
     from ionscape.dynamics.readers import open_trajectory
     from ionscape.transport.analysis import analyse_transport
     from ionscape.transport.records import transport_record
@@ -99,7 +101,9 @@ def _transport(options: argparse.Namespace) -> Answer:
             every=options.every,
         )
     )
-    result = analyse_transport(trajectory, settings, np.random.default_rng(options.seed))
+    reading = Reading(options.trajectory, sys.stderr)
+    with reading.watching():
+        result = analyse_transport(reading.of(trajectory), settings, np.random.default_rng(options.seed))
     payload = transport_record(result)
     payload["warnings"] = list(dict.fromkeys([*said, *payload["warnings"]]))
     payload["source"] = [str(path) for path in options.trajectory]
@@ -209,6 +213,7 @@ def _host_line(record: dict[str, Any]) -> str:
 
 def _arrhenius(options: argparse.Namespace) -> Answer:
     from ionscape.transport.arrhenius import arrhenius
+    from ionscape.transport.law_records import law_record
     from ionscape.transport.records import read_runs
 
     if not 0 < options.at_K < 1e5:
@@ -217,7 +222,7 @@ def _arrhenius(options: argparse.Namespace) -> Answer:
         )
     runs, left_out = read_runs(options.result)
     law = arrhenius([(run.temperature, run.outcome) for run in runs])
-    payload = _law_record(law, runs, options.at_K) | {"left_out": left_out | _bounds(runs)}
+    payload = law_record(law, runs, options.at_K) | {"left_out": left_out | _bounds(runs)}
     files = _law_files(law, runs, payload, options) if options.out else []
     payload["files"] = [str(file) for file in files]
     return Answer(payload, _law_text(payload, options.at_K))
@@ -230,34 +235,6 @@ def _bounds(runs: Sequence[StoredRun]) -> dict[str, str]:
         run.source: f"{run.temperature:g} K, not diffusive ({run.outcome.reason}): entered as an upper bound"
         for run in runs
         if isinstance(run.outcome, NotDiffusive)
-    }
-
-
-def _law_record(law: Arrhenius, runs: Sequence[StoredRun], at: float) -> dict[str, Any]:
-    from ionscape.transport.conductivity import CM2_PER_S_PER_A2_PER_FS
-
-    def estimate(value: float, low: float, high: float, factor: float = 1.0) -> dict[str, float]:
-        return {"value": factor * value, "low95": factor * low, "high95": factor * high}
-
-    coldest = min(runs, key=lambda run: abs(run.temperature - at))
-    there = law.diffusion(at)
-    sigma: dict[str, Any] = {"unavailable": getattr(coldest.squared_charge_density, "reason", "")}
-    if isinstance(coldest.squared_charge_density, float):
-        found = law.conductivity(at, coldest.squared_charge_density)
-        sigma = estimate(found.value, found.low95, found.high95)
-    return {
-        "Ea_eV": estimate(law.activation_energy, law.activation_low95, law.activation_high95),
-        "D0_cm2_per_s": estimate(
-            law.prefactor, law.prefactor_low95, law.prefactor_high95, CM2_PER_S_PER_A2_PER_FS
-        ),
-        f"sigma_{at:g}K_S_per_cm": sigma,
-        f"D_{at:g}K_cm2_per_s": estimate(there.value, there.low95, there.high95, CM2_PER_S_PER_A2_PER_FS),
-        "at_K": at,
-        "temperatures_K": sorted(law.temperatures.tolist()),
-        "is_curved": law.curved,
-        "curvature_probability": law.curvature_probability,
-        "n_bounds": law.n_bounds,
-        "warnings": list(law.notes),
     }
 
 

@@ -18,8 +18,10 @@ from ionscape.dynamics.unwrapping import nearest_images
 from ionscape.units import (
     Array,
     CellArray,
+    Count,
     Energy,
     FractionalArray,
+    Indices,
     Length,
     LengthArray,
     Number,
@@ -136,16 +138,46 @@ class Guards:
         """Return what is wrong with energy (eV) and temperature (K) after a step; empty if nothing."""
         if not (np.isfinite(energy) and np.isfinite(temperature)):
             return f"energy not finite (potential energy {energy} eV, temperature {temperature} K)"
-        degrees = max(3 * len(self._symbols) - 3, 1)
-        factor = self._limits.hottest + 6 * np.sqrt(2 / degrees)  # fluctuations of a small cell are no runaway
-        limit = factor * self._settings.temperature_K + UNRELAXED_K
-        if temperature > limit:
-            return f"temperature runaway: {temperature:.0f} K, limit {limit:.0f} K"
+        if temperature > self.hottest:
+            return f"temperature runaway: {temperature:.0f} K, limit {self.hottest:.0f} K"
         return ""
 
-    def look(self, sample: Sample) -> str:
-        """Return what is wrong at a frame; empty if nothing."""
-        found = self._volume(sample) or self._distances(sample) or self._molten(sample)
+    @property
+    def hottest(self) -> Temperature:
+        """Largest instantaneous temperature, K."""
+        degrees = max(3 * len(self._symbols) - 3, 1)
+        factor = self._limits.hottest + 6 * np.sqrt(2 / degrees)  # fluctuations of a small cell are no runaway
+        return float(factor * self._settings.temperature_K + UNRELAXED_K)
+
+    def closest(self, kinds: Indices, count: Count) -> LengthArray:
+        """Return the smallest distance of atoms of each two of `count` kinds, Å, (count, count).
+
+        Parameters
+        ----------
+        kinds
+            Number of each atom's kind, one kind an element, (atoms,).
+        count
+            Number of kinds; 0 Å where there is no atom of one.
+        """
+        radii = np.zeros(count)
+        radii[kinds] = self._radii
+        there = np.outer(radii > 0, radii > 0)
+        return np.where(there, self._limits.closest_approach * (radii[:, None] + radii), 0.0)
+
+    def approach(self, i: int, j: int, distance: Length) -> str:
+        """Return what is wrong with atoms `i` and `j` at a distance, Å."""
+        limit = self._limits.closest_approach * (self._radii[i] + self._radii[j])
+        return (
+            f"atoms too close: {self._symbols[i]}{i} and {self._symbols[j]}{j} at {distance:.2f} Å, "
+            f"limit {limit:.2f} Å"
+        )
+
+    def look(self, sample: Sample, *, at_distances: bool = True) -> str:
+        """Return what is wrong at a frame; empty if nothing.
+
+        Distances are left out without `at_distances`: an engine may have looked at them already, at lower cost.
+        """
+        found = self._volume(sample) or (at_distances and self._distances(sample)) or self._molten(sample)
         if found or sample.conserved is None:
             return found
         self.drift.add(sample.time, sample.conserved)
@@ -162,11 +194,7 @@ class Guards:
         i, j, part = closest_pair(fractional, sample.cell, self._radii)
         if part >= self._limits.closest_approach:
             return ""
-        sum_of_radii = self._radii[i] + self._radii[j]
-        return (
-            f"atoms too close: {self._symbols[i]}{i} and {self._symbols[j]}{j} at {part * sum_of_radii:.2f} Å, "
-            f"limit {self._limits.closest_approach * sum_of_radii:.2f} Å"
-        )
+        return self.approach(i, j, part * (self._radii[i] + self._radii[j]))
 
     def _molten(self, sample: Sample) -> str:
         if not self._watches_host():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,11 @@ from ionscape.dynamics.unwrapping import Scheme, Unwrapping
 from ionscape.errors import InputError, nearest
 from ionscape.units import Array, Count, Temperature, Time
 
-#: A restart that begins with the last frame of the run before repeats it to within the rounding of the file; Å.
+#: A restart that begins with a frame of the run before repeats it to within the rounding of the file; Å.
 SAME_FRAME = 1e-4
+#: At the same step or time it may differ by this much, as computers do not repeat runs to the last bit; Å.
+#: Frames of different times, where steps are counted from 0 again, are further apart by vibrations alone.
+SAME_STEP = 0.2
 #: Bytes of positions that are unwrapped at a time.
 _BLOCK = 1 << 21
 
@@ -102,23 +106,40 @@ class FileTrajectory:
         unwrapping.finish()
 
     def _blocks(self) -> Iterator[tuple[Source, list[Frame], int]]:
-        """Yield source, frames and number of the first in its file; a frame repeated at a joint is left out."""
+        """Yield source, frames and number of the first in its file."""
         size = max(1, _BLOCK // (24 * len(self.symbols)))
-        last: tuple[Source, Frame] | None = None
-        for source in self.sources:
+        for source, following in itertools.zip_longest(self.sources, self.sources[1:]):
             block: list[Frame] = []
             number = 0
-            for index, frame in enumerate(source.frames()):
-                if index == 0 and last is not None and _same(last, (source, frame)):
-                    number = 1
-                    continue
+            for frame in _until(source, following):
                 block.append(frame)
                 if len(block) == size:
                     yield source, block, number
-                    last, number, block = (source, block[-1]), number + len(block), []
+                    number, block = number + len(block), []
             if block:
                 yield source, block, number
-                last = (source, block[-1])
+
+
+def _until(source: Source, following: Source | None) -> Iterator[Frame]:
+    """Yield the frames of a file up to the one with which the next begins: what is written twice counts once.
+
+    A run continued from a checkpoint repeats the frames written after it, but not always to the last bit: the
+    later file holds. A frame is the same if its positions are, or nearly so at the same step or time.
+    """
+    if following is None:
+        yield from source.frames()
+        return
+    joint = next(iter(following.frames()))
+    comparable = type(source) is type(following)
+    for frame in source.frames():
+        clocks = (frame.clock, joint.clock) if comparable else (None, None)
+        if clocks[0] is None or clocks[1] is None:
+            within = SAME_FRAME
+        else:
+            within = SAME_STEP if math.isclose(clocks[0], clocks[1], rel_tol=1e-9) else 0.0
+        if within and _same((source, frame), (following, joint), within):
+            return
+        yield frame
 
 
 def _joined(pieces: list[Chunk], first: int) -> Chunk:
@@ -178,15 +199,20 @@ def _check(source: Source, first: int, coordinates: Array, cells: Array) -> None
         )
 
 
-def _same(one: tuple[Source, Frame], other: tuple[Source, Frame]) -> bool:
-    first, second = (
-        frame.coordinates if source.fractional else frame.coordinates @ np.linalg.inv(frame.cell)
-        for source, frame in (one, other)
-    )
-    moved = second - first
-    moved -= np.rint(moved)
-    change = np.abs(one[1].cell - other[1].cell).max()
-    return bool(change < SAME_FRAME and np.abs(moved @ other[1].cell).max() < SAME_FRAME)
+def _same(one: tuple[Source, Frame], other: tuple[Source, Frame], within: float) -> bool:
+    if np.abs(one[1].cell - other[1].cell).max() >= within:
+        return False
+
+    def apart(atoms: slice) -> float:
+        first, second = (
+            frame.coordinates[atoms] if source.fractional else frame.coordinates[atoms] @ np.linalg.inv(frame.cell)
+            for source, frame in (one, other)
+        )
+        moved = second - first
+        return float(np.abs((moved - np.rint(moved)) @ other[1].cell).max())
+
+    # few frames are alike in their first atoms
+    return apart(slice(2)) < within and apart(slice(None)) < within
 
 
 def open_trajectory(
@@ -207,8 +233,9 @@ def open_trajectory(
     Parameters
     ----------
     paths
-        File, or files that continue one another; the first frame of a file is left out if it repeats the last one
-        before it.
+        File, or files that continue one another. Where they overlap (a run continued from a checkpoint), the later
+        file holds: the earlier one ends before the frame with which the next begins, known by its positions and,
+        where the format tells it, its step or time.
     frame_interval_fs
         Time between the frames in the files, fs; None: as the files tell.
     temperature_K
@@ -295,7 +322,7 @@ def _interval(sources: tuple[Source, ...]) -> float:
             f"the time between frames is not in the file{f' ({hints})' if hints else ''}",
             where=str(sources[told.index(None)].path),
             expected="the time between frames in fs",
-            remedy="Give frame_interval_fs (on the command line --frame-interval).",
+            remedy="Give frame_interval_fs (on the command line --frame-interval-fs).",
         )
     if max(known) - min(known) > 1e-6 * max(known):
         raise InputError(

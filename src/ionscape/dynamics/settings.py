@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 from ionscape.settings import Settings
 from ionscape.units import Count
 
+#: Temperature of a thermostat, K.
+Kelvin = Annotated[float, Field(gt=0, le=1e5)]
 Ensemble = Literal["nve", "nvt", "nvt-langevin", "npt", "npt-isotropic"]
 
 
@@ -34,16 +36,16 @@ class GuardSettings(Settings):
     volume_factor: float = Field(2.0, gt=1, description="Largest factor by which the volume may change.")
 
 
-class DynamicsSettings(Settings):
-    """A run of molecular dynamics; the times of the source study are the defaults."""
+class MotionSettings(Settings):
+    """How atoms are moved: all of a run of molecular dynamics but its temperature, seed and mobile elements.
+
+    The times of the source study are the defaults.
+    """
 
     ensemble: Ensemble = Field(
         "npt",
         description="nve (velocity Verlet), nvt (Nosé–Hoover chain), nvt-langevin, npt (Martyna–Tobias–Klein, "
         "full cell), npt-isotropic (the same, the cell keeps its shape).",
-    )
-    temperature_K: float = Field(
-        300.0, gt=0, le=1e5, description="Temperature of the start and of the thermostat, K."
     )
     pressure_GPa: float = Field(0.0, ge=-100, le=1000, description="External pressure (npt), GPa.")
     timestep_fs: float = Field(1.0, gt=0, le=20, description="Time step, fs.")
@@ -59,8 +61,6 @@ class DynamicsSettings(Settings):
     production_ps: float = Field(100.0, gt=0, description="Time of the production, ps.")
     thermostat_time_fs: float = Field(100.0, gt=0, description="Time constant of the thermostat, fs.")
     barostat_time_fs: float = Field(1000.0, gt=0, description="Time constant of the barostat, fs.")
-    seed: int = Field(0, ge=0, description="Seed of the first velocities and of the Langevin forces.")
-    mobile: tuple[str, ...] = Field((), description="Elements that may diffuse; the others are the host.")
     precision: Literal["single", "double"] = Field("single", description="How positions are recorded.")
     independent_evaluations: bool = Field(
         True,
@@ -105,3 +105,48 @@ class DynamicsSettings(Settings):
     def steps(self) -> Count:
         """Number of steps in all."""
         return self.equilibration_steps + round(1000 * self.production_ps / self.timestep_fs)
+
+
+class DynamicsSettings(MotionSettings):
+    """A run of molecular dynamics."""
+
+    temperature_K: float = Field(
+        300.0, gt=0, le=1e5, description="Temperature of the start and of the thermostat, K."
+    )
+    seed: int = Field(0, ge=0, description="Seed of the first velocities and of the Langevin forces.")
+    mobile: tuple[str, ...] = Field((), description="Elements that may diffuse; the others are the host.")
+
+
+class DynamicsPlan(MotionSettings):
+    """Molecular dynamics of every material at every temperature."""
+
+    temperatures_K: Annotated[tuple[Kelvin, ...], Field(min_length=1, strict=False)] = Field(
+        (600.0, 800.0, 1000.0, 1200.0, 1400.0), description="Temperatures, K; every material is run at each."
+    )
+    production_ps_at: dict[str, float] = Field(
+        default_factory=dict,
+        description="Temperature = time of the production there, ps, where it is not `production_ps`.",
+    )
+    replicas: int = Field(
+        1, ge=1, le=1000, description="Runs of every material at every temperature, each with its own seed."
+    )
+    mobile: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        ("Li",), description="Elements that may diffuse; the others are the host, and a run stops when they melt."
+    )
+
+    @field_validator("production_ps_at")
+    @classmethod
+    def _at_temperatures(cls, value: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        known = [f"{kelvin:g}" for kelvin in info.data.get("temperatures_K", ())]
+        least = 2 * info.data.get("frame_interval_fs", 0.0) / 1000
+        for name, time in value.items():
+            if name not in known or not time >= least > 0:
+                told = {"known": ", ".join(known), "least": f"{least:g}"}
+                raise PydanticCustomError("times", "times of at least {least} ps by temperature ({known})", told)
+        return value
+
+    def run_settings(self, temperature_K: float, seed: int) -> DynamicsSettings:
+        """Return the settings of one run."""
+        shared = {name: getattr(self, name) for name in MotionSettings.model_fields}
+        shared["production_ps"] = self.production_ps_at.get(f"{temperature_K:g}", self.production_ps)
+        return DynamicsSettings(temperature_K=temperature_K, seed=seed, mobile=self.mobile, **shared)

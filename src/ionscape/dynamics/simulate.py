@@ -1,29 +1,34 @@
 """Molecular dynamics of a structure at a level: equilibration, production, guards, and exact continuation.
 
 A run is a function of its structure, level and settings alone. Between two steps all of its state is in the
-integrator, the random numbers, the guards and three counts; a checkpoint holds exactly these. A run that was
+engine, the random numbers, the guards and three counts; a checkpoint holds exactly these. A run that was
 killed continues from its last checkpoint: frames recorded after it are cut off and come again, bit for bit.
+Levels that offer compiled forces are run by the compiled engine, others by ASE's integrators (`engines`).
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pymatgen.core import Structure
 
 from ionscape.dynamics.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+from ionscape.dynamics.engines import Engine, EngineMaker
 from ionscape.dynamics.guards import Guards, Sample
-from ionscape.dynamics.independence import IndependentCalculator
-from ionscape.dynamics.integrators import Integrator, draw_velocities, integrator, pressure, temperature
+from ionscape.dynamics.integrators import draw_velocities
+from ionscape.dynamics.learning import LearningRun
 from ionscape.dynamics.recording import RecordedFrame, Recorder, RunHeader
 from ionscape.dynamics.runs import DriftRate, Milliseconds
 from ionscape.dynamics.settings import DynamicsSettings
-from ionscape.errors import CalculationError, InputError, nearest
+from ionscape.errors import InputError, nearest
 from ionscape.levels.evaluation import require_stress
+from ionscape.potential.active_calculator import ActiveCalculator
 from ionscape.structures.exchange import to_atoms, to_structure
 from ionscape.units import Count, Seconds
 
@@ -33,8 +38,6 @@ CHECKPOINT = "checkpoint.npz"
 STEPS = "steps.txt"
 #: Wall time between checkpoints unless the caller wants another, s.
 CHECKPOINT_S = 15.0
-#: What an integrator or a level may raise once the atoms are where they should never be.
-_ASTRAY = (CalculationError, FloatingPointError, OverflowError, np.linalg.LinAlgError)
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ def simulate(
     structure
         Periodic structure of two atoms or more.
     calculator
-        Source of energy, forces and stress; newly made, used by nothing else (`independence`).
+        Source of energy, forces and stress; newly made, used by nothing else (`independence`). An
+        `ActiveCalculator` makes a run that teaches its potential (`learning`).
     settings
         Ensemble, conditions, times and guards.
     folder
@@ -140,41 +144,67 @@ class _Run:
         self._settings, self._folder = settings, folder
         self._rng = np.random.default_rng(settings.seed)
         self._atoms = to_atoms(structure)
-        self._atoms.calc = IndependentCalculator(calculator, forget=settings.independent_evaluations)
         self._symbols = tuple(self._atoms.get_chemical_symbols())
+        self._calculator, self._learning = calculator, _learning_of(calculator, settings)
         draw_velocities(self._atoms, settings.temperature_K, self._rng)
         self._start = self._atoms.get_positions()
-        self._integrator = self._integrator_after(0)
         self._guards = self._new_guards()
         self._recorders: list[Recorder] = []
         self._step, self._stopped = 0, ""
         self._seconds = 0.0
 
-    def _integrator_after(self, step: Count) -> Integrator:
-        """Return a new integrator for the steps after `step`, from the atoms as they are."""
+    def _begin(self) -> None:
+        if self._learning:
+            self._learning.begin(self._atoms, self._settings.temperature_K, self._settings.seed)
+        self._equip()
+        self._engine = self._engine_after(0)
+        if self._learning:
+            self._learning.keep(*self._state())
+
+    def _equip(self) -> None:
+        """Take the forces of the level, or of the potential as it is now."""
+        source = self._learning.calculator if self._learning else self._calculator
+        self._maker = EngineMaker.of(source, self._symbols, forget=self._settings.independent_evaluations)
+
+    def _engine_after(self, step: Count) -> Engine:
+        """Return a new engine for the steps after `step`, from the atoms as they are."""
         asked = self._settings
         if step < asked.thermalisation_steps:
             asked = asked.model_copy(update={"ensemble": "nvt-langevin"})
-        self._atoms.set_constraint()
-        return integrator(self._atoms, asked, self._rng)
+        return self._maker.make(self._atoms, asked, self._rng, self._guards)
 
     def _new_guards(self) -> Guards:
         return Guards(self._settings, self._symbols, self._atoms.get_positions(), self._atoms.cell.array)
 
     def open(self, level: str) -> None:
         """Continue from the checkpoint in the folder if there is one that can be, else begin."""
-        checkpoint = read_checkpoint(self._folder / CHECKPOINT)
-        if checkpoint is not None:
-            try:
-                for name, frames in zip((EQUILIBRATION, PRODUCTION), checkpoint.values["frames"], strict=True):
-                    self._recorders.append(Recorder.resume(self._folder / name, frames))
-                return self._restore(checkpoint)
-            except InputError:  # frames were lost with the machine: all comes again
-                self.close()
+        fresh, checkpoint = self._rng.bit_generator.state, read_checkpoint(self._folder / CHECKPOINT)
+        if checkpoint is not None and self._continues(checkpoint):
+            return
+        self.close()
+        self._rng.bit_generator.state = fresh
         (self._folder / CHECKPOINT).unlink(missing_ok=True)
         for name in (EQUILIBRATION, PRODUCTION):
             self._recorders.append(Recorder.create(self._folder / name, self._header(level, name), self._start))
-        return None
+        self._begin()
+
+    def _continues(self, checkpoint: Checkpoint) -> bool:
+        """Put back what the checkpoint holds; return whether it could be."""
+        values = checkpoint.values
+        try:
+            for name, frames in zip((EQUILIBRATION, PRODUCTION), values["frames"], strict=True):
+                self._recorders.append(Recorder.resume(self._folder / name, frames))
+        except InputError:  # frames were lost with the machine: all comes again
+            return False
+        if self._learning and not self._learning.restore(checkpoint.arrays, values.get("learning", {})):
+            return False
+        self._equip()
+        self._engine = self._engine_after(values["step"])
+        if values.get("engine", self._engine.name) != self._engine.name:
+            return False
+        self._put_back(checkpoint.arrays, values)
+        self._stopped, self._seconds = values["stopped"], values["seconds"]
+        return True
 
     def _header(self, level: str, name: str) -> RunHeader:
         settings = self._settings
@@ -190,26 +220,28 @@ class _Run:
             details={"phase": Path(name).stem, "settings": settings.model_dump(mode="json")},
         )
 
-    def _restore(self, checkpoint: Checkpoint) -> None:
-        values = checkpoint.values
-        self._integrator = self._integrator_after(values["step"])
-        self._integrator.restore(checkpoint.arrays)
-        self._guards.restore(checkpoint.arrays)
+    def _put_back(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
+        self._engine.restore(arrays)
+        self._guards.restore(arrays)
         self._rng.bit_generator.state = values["random"]
-        self._step, self._stopped = values["step"], values["stopped"]
-        self._seconds = values["seconds"]
+        self._step = values["step"]
 
-    def _save(self) -> None:
-        for recorder in self._recorders:
-            recorder.flush()
+    def _state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         values = {
             "step": self._step,
             "frames": [recorder.frames for recorder in self._recorders],
             "random": self._rng.bit_generator.state,
-            "stopped": self._stopped,
-            "seconds": self._seconds,
         }
-        arrays = self._integrator.state() | self._guards.state()
+        return self._engine.state() | self._guards.state(), values
+
+    def _save(self) -> None:
+        for recorder in self._recorders:
+            recorder.flush()
+        arrays, values = self._state()
+        values |= {"engine": self._engine.name, "stopped": self._stopped, "seconds": self._seconds}
+        if self._learning:
+            learned, values["learning"] = self._learning.state()
+            arrays |= learned
         write_checkpoint(Checkpoint(arrays, values), self._folder / CHECKPOINT)
 
     def go(self, checkpoint_s: Seconds) -> None:
@@ -232,13 +264,13 @@ class _Run:
         (self._folder / STEPS).write_text(f"{self._step}\n")
 
     def _advance(self) -> None:
-        try:
-            self._integrator.step()
-            self._step += 1
-            found = self._guards.glance(float(self._atoms.get_potential_energy()), temperature(self._atoms))
-        except _ASTRAY as error:
-            self._step += 1
-            found = f"the level gave up ({error})"
+        made, found = self._engine.advance(min(self._engine.longest, self._steps_to_next_event()))
+        self._step += made
+        learning = self._learning if found or self._step in self._looks() else None
+        if learning:
+            went_back, found = self._look_at_potential(learning, found)
+            if went_back:
+                return
         if not found and self._frame_is_due():
             found = self._look_and_record()
         if found:
@@ -246,9 +278,66 @@ class _Run:
             self._stopped = f"step {self._step} ({at:.4g} ps): {found}"
             return
         if self._step == self._settings.thermalisation_steps:
-            self._integrator = self._integrator_after(self._step)
+            self._engine.move(self._atoms)
+            self._engine = self._engine_after(self._step)
         if self._step == self._settings.equilibration_steps:
+            self._engine.move(self._atoms)
             self._guards = self._new_guards()
+        if learning:
+            learning.keep(*self._state())
+
+    def _looks(self) -> set[int]:
+        """Return the steps after which the potential is looked at: also where a part of the run ends."""
+        asked = self._settings
+        due = {self._learning.next_look} if self._learning else set()
+        return due | {asked.thermalisation_steps, asked.equilibration_steps, asked.steps}
+
+    def _look_at_potential(self, learning: LearningRun, found: str) -> tuple[bool, str]:
+        """Look at the uncertainty and learn; return whether the run went back, and what is wrong if it did not."""
+        self._engine.move(self._atoms)
+        verdict = "far" if found else learning.judge(self._atoms)
+        if verdict == "sure":
+            learning.looked(self._step)
+            return False, ""
+        near = not learning.may_look_closer
+        if found and near:
+            return False, found
+        if verdict == "unsure" or near:
+            learning.learn(self._atoms, self._step)
+        if verdict == "far":
+            self._go_back(learning)
+        if verdict == "unsure" or near:
+            self._swap(learning)
+        return verdict == "far", ""
+
+    def _go_back(self, learning: LearningRun) -> None:
+        """Return to the last good state; frames recorded after it are cut off."""
+        arrays, values = learning.good()
+        self._engine = self._engine_after(values["step"])
+        self._put_back(arrays, values)
+        self.close()
+        for name, frames in zip((EQUILIBRATION, PRODUCTION), values["frames"], strict=True):
+            self._recorders.append(Recorder.resume(self._folder / name, frames))
+
+    def _swap(self, learning: LearningRun) -> None:
+        """Go on with the potential as it is now, from the very same state."""
+        state, random = self._engine.state(), self._rng.bit_generator.state
+        before = self._engine.moment().conserved
+        self._equip()
+        self._engine = self._engine_after(self._step)
+        self._engine.restore(state)
+        self._rng.bit_generator.state = random
+        learning.swapped(self._step, before, self._engine.moment().conserved)
+
+    def _steps_to_next_event(self) -> Count:
+        """Return the number of steps until a frame is due or a part of the run ends."""
+        asked, done = self._settings, self._step
+        ends = (asked.thermalisation_steps, asked.equilibration_steps, asked.steps)
+        until = min(end for end in ends if end > done) - done
+        since = done if done < asked.equilibration_steps else done - asked.equilibration_steps
+        if self._learning:
+            until = min(until, self._learning.next_look - done)
+        return min(until, asked.steps_per_frame - since % asked.steps_per_frame)
 
     def _phase(self) -> tuple[int, int]:
         """Return which phase the last step belongs to (0 equilibration, 1 production), and its step in there."""
@@ -260,19 +349,19 @@ class _Run:
 
     def _look_and_record(self) -> str:
         phase, step = self._phase()
-        atoms, moves = self._atoms, self._integrator
+        now = self._engine.moment()
         sample = Sample(
             time=step * self._settings.timestep_fs,
-            positions=atoms.get_positions(),
-            cell=atoms.cell.array.copy(),
-            energy=float(atoms.get_potential_energy()),
-            temperature=temperature(atoms),
-            conserved=moves.conserved_energy() if moves.conserves else None,
+            positions=now.positions,
+            cell=now.cell,
+            energy=now.energy,
+            temperature=now.temperature,
+            conserved=self._learning.based(now.conserved) if self._learning else now.conserved,
         )
-        found = self._guards.look(sample)
+        found = self._guards.look(sample, at_distances=not self._engine.sees_distances)
         if not found:
             self._recorders[phase].append(
-                RecordedFrame(sample.positions, sample.cell, sample.energy, sample.temperature, pressure(atoms))
+                RecordedFrame(now.positions, now.cell, now.energy, now.temperature, now.pressure)
             )
         return found
 
@@ -283,6 +372,7 @@ class _Run:
 
     def end(self) -> RunEnd:
         """Return the end of the run, which is still open."""
+        self._engine.move(self._atoms)
         slope = 1000 * self._guards.drift.slope() / len(self._symbols)
         return RunEnd(
             structure=to_structure(self._atoms),
@@ -290,6 +380,12 @@ class _Run:
             frames=self._recorders[1].frames,
             equilibration_frames=self._recorders[0].frames,
             stopped=self._stopped,
-            drift=slope if self._integrator.conserves else None,
+            drift=slope if self._engine.conserves else None,
             ms_per_step=1000 * self._seconds / max(self._step, 1),
         )
+
+
+def _learning_of(calculator: Any, settings: DynamicsSettings) -> LearningRun | None:
+    if not isinstance(calculator, ActiveCalculator):
+        return None
+    return LearningRun(calculator.learner, settings.timestep_fs)

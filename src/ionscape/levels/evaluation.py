@@ -12,6 +12,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from pymatgen.core import Structure
 
 from ionscape.errors import CalculationError, InputError, unreadable
+from ionscape.potential.errors_of_model import error_summary
 from ionscape.structures.exchange import replacing, to_atoms
 
 
@@ -166,18 +167,5 @@ def _label_errors(frames: Sequence[Any], predicted: Sequence[Any]) -> dict[str, 
             energies.append((ours.calc.results["energy"] / len(frame), labels["energy"] / len(frame)))
         if "forces" in labels:
             forces.append(np.stack([ours.calc.results["forces"].ravel(), np.asarray(labels["forces"]).ravel()]))
-    errors = _errors(np.array(energies).T, "energy", "meV_per_atom", 1000.0) if energies else {}
-    return errors | (_errors(np.concatenate(forces, axis=1), "force", "eV_per_A", 1.0) if forces else {})
-
-
-def _errors(pairs: Any, what: str, unit: str, factor: float) -> dict[str, float]:
-    ours, labels = pairs
-    deviation = ours - labels
-    errors = {
-        f"{what}_mae_{unit}": float(factor * np.abs(deviation).mean()),
-        f"{what}_rmse_{unit}": float(factor * np.sqrt((deviation**2).mean())),
-    }
-    spread = float(((labels - labels.mean()) ** 2).sum())
-    if spread > 0:
-        errors[f"{what}_r2"] = 1 - float((deviation**2).sum()) / spread
-    return errors
+    errors = error_summary(np.array(energies).T, "energy", "meV_per_atom", 1000.0) if energies else {}
+    return errors | (error_summary(np.concatenate(forces, axis=1), "force", "eV_per_A", 1.0) if forces else {})

@@ -1,8 +1,8 @@
 """The registry of levels of theory: from a name in the study file to an ASE calculator.
 
 A *level* is a name with settings; a *provider* knows how to make its calculator and what defines its energies.
-Packages add providers through the entry-point group ``ionscape.levels``; ``module:factory`` names any importable
-function that returns an ASE calculator.
+Packages add providers through the entry-point group ``ionscape.levels``. A registered level may need an argument,
+as in ``sgpr:FILE``; otherwise ``module:factory`` names any importable function that returns an ASE calculator.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ionscape.errors import InputError, nearest
 
@@ -39,9 +39,31 @@ class Provider(Protocol):
         ...
 
 
+@runtime_checkable
+class Family(Protocol):
+    """Levels of one kind, told apart by the argument behind the colon of their name."""
+
+    def available(self) -> str | None:
+        """Return None if such levels can be used here, else what to install."""
+        ...
+
+    def member(self, argument: str) -> tuple[str, Provider]:
+        """Return the argument as it is the same everywhere (a path: absolute), and the provider that it names.
+
+        Raises
+        ------
+        InputError
+            If the argument is missing or names none.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Level:
-    """A level of theory as named in a study: a registered name or ``module:factory``, and its settings."""
+    """A level of theory as named in a study, and its settings.
+
+    The name is a registered one, one with its argument (``sgpr:FILE``), or ``module:factory``.
+    """
 
     name: str
     settings: tuple[tuple[str, Any], ...] = field(default=())
@@ -55,8 +77,8 @@ class Level:
         InputError
             If no such level is known, or what it needs is not installed.
         """
-        provider = _provider(name)
-        missing = provider.available()
+        name = _full_name(name)
+        missing = _provider(name).available()
         if missing is not None:
             raise InputError(
                 f"level '{name}' cannot be used here",
@@ -71,14 +93,15 @@ class Level:
         return {**_provider(self.name).identity(dict(self.settings)), "name": self.name}
 
     def calculator(self, threads: int) -> Any:
-        """Return the ASE calculator of this level; built once per process.
+        """Return the ASE calculator of this level; built once per process, and again if what defines it changed.
 
         Raises
         ------
         InputError
             If the calculator cannot be made, whatever its package or factory raises.
         """
-        return _calculator(self.name, json.dumps(dict(self.settings), sort_keys=True), threads)
+        identity = json.dumps(self.identity(), sort_keys=True, default=str)
+        return _calculator(self.name, json.dumps(dict(self.settings), sort_keys=True), threads, identity)
 
     def own_calculator(self, threads: int) -> Any:
         """Return a new ASE calculator of this level, which has evaluated nothing and which nothing else uses.
@@ -98,11 +121,29 @@ def providers() -> dict[str, importlib.metadata.EntryPoint]:
 
 def availability() -> dict[str, str]:
     """Return for every registered level what must be installed before it can be used; empty if nothing."""
-    return {name: _provider(name).available() or "" for name in sorted(providers())}
+    return {name: entry.load().available() or "" for name, entry in sorted(providers().items())}
+
+
+def _full_name(name: str) -> str:
+    family = _family(name)
+    if family is None:
+        return name
+    prefix, _, argument = name.partition(":")
+    return f"{prefix}:{family.member(argument)[0]}"
+
+
+def _family(name: str) -> Family | None:
+    """Return the family that `name` asks for, if it asks for one."""
+    entry = providers().get(name.partition(":")[0])
+    loaded = None if entry is None else entry.load()
+    return loaded if isinstance(loaded, Family) else None
 
 
 @functools.cache
 def _provider(name: str) -> Provider:
+    family = _family(name)
+    if family is not None:
+        return family.member(name.partition(":")[2])[1]
     if ":" in name:
         return _Factory(name)
     known = providers()
@@ -110,7 +151,7 @@ def _provider(name: str) -> Provider:
         raise InputError(
             f"unknown level of theory '{name}'",
             where="level of theory",
-            expected="a registered level or 'module:factory'",
+            expected="a registered level, 'sgpr:FILE' or 'module:factory'",
             remedy=nearest(name, known),
         )
     provider: Provider = known[name].load()
@@ -118,7 +159,8 @@ def _provider(name: str) -> Provider:
 
 
 @functools.cache
-def _calculator(name: str, settings: str, threads: int) -> Any:
+def _calculator(name: str, settings: str, threads: int, identity: str) -> Any:
+    del identity  # part of the key of the cache only
     return _new_calculator(name, settings, threads)
 
 

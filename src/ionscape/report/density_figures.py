@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,29 +106,27 @@ def density_figure(maps: Sequence[DensityMap], *, axes: str = "abc", width: floa
     with journal_style():
         figure = new_figure(width, len(maps) * (0.9 * width / len(axes) + 0.15) + 0.25)
         grid = figure.subplots(len(maps), len(axes), squeeze=False)
+        marks = _host_marks(maps)
         for row, one in zip(grid, maps, strict=True):
             peak = max(float(np.asarray(one.values).mean(axis=_AXES.index(axis)).max()) for axis in axes)
             for panel, axis in zip(row, axes, strict=True):
                 _draw_projection(panel, one, _AXES.index(axis), max(peak, 1e-12))
+                _draw_host(panel, one, _AXES.index(axis), marks)
             row[len(axes) // 2].set_title(formula_math(one.label), fontsize=7.5, pad=12)
         meshes = grid[0][0].collections[0]
         bar = figure.colorbar(meshes, ax=grid[:, -1], aspect=24, pad=0.02)
         bar.set_label("probability density (Å$^{-3}$)", fontsize=7.5)
         bar.outline.set_visible(False)
-        _host_legend(figure, maps)
+        if marks:
+            figure.legend(
+                handles=list(marks.values()), loc="outside lower center", ncols=len(marks), handletextpad=0.1
+            )
     return figure
 
 
-def _host_legend(figure: Figure, maps: Sequence[DensityMap]) -> None:
-    marks = {name: mark for one in maps for name, mark in _host_marks(one).items()}
-    if marks:
-        figure.legend(
-            handles=list(marks.values()), loc="outside lower center", ncols=len(marks), handletextpad=0.1
-        )
-
-
-def _host_marks(one: DensityMap) -> dict[str, Line2D]:
-    names = list(dict.fromkeys(one.host_symbols))
+def _host_marks(maps: Sequence[DensityMap]) -> dict[str, Line2D]:
+    """Return the mark of every element of the hosts, the same in all maps."""
+    names = list(dict.fromkeys(name for one in maps for name in one.host_symbols))
     return {
         name: Line2D([], [], ls="", marker="o", ms=3.2, mfc=look(k).colour, mec="white", mew=0.4, label=name)
         for k, name in enumerate(names)
@@ -155,16 +153,15 @@ def _draw_projection(axes: Axes, one: DensityMap, along: int, peak: float) -> No
     axes.pcolormesh(x, y, closed, cmap="magma_r", norm=norm, shading="gouraud", rasterized=True)
     if closed.max() > _CONTOURS[0] * peak:
         axes.contour(x, y, closed, levels=[level * peak for level in _CONTOURS], colors=INK, linewidths=0.4)
-    _draw_host(axes, one, plane)
     _draw_frame(axes, plane, others)
 
 
-def _draw_host(axes: Axes, one: DensityMap, plane: Array) -> None:
+def _draw_host(axes: Axes, one: DensityMap, along: int, marks: Mapping[str, Line2D]) -> None:
+    plane = projected_plane(np.asarray(one.cell, dtype=float), along)
     inside = np.asarray(one.host_fractional, dtype=float).reshape(-1, 3)
-    for k, name in enumerate(dict.fromkeys(one.host_symbols)):
-        place = inside[[symbol == name for symbol in one.host_symbols]] @ plane
-        style = look(k)
-        axes.plot(*place.T, ls="", marker="o", ms=3.2, mfc=style.colour, mec="white", mew=0.4)
+    for name in dict.fromkeys(one.host_symbols):
+        place, mark = inside[[symbol == name for symbol in one.host_symbols]] @ plane, marks[name]
+        axes.plot(*place.T, ls="", marker="o", ms=3.2, mfc=mark.get_markerfacecolor(), mec="white", mew=0.4)
 
 
 def _draw_frame(axes: Axes, plane: Array, others: Sequence[int]) -> None:

@@ -17,8 +17,11 @@ from ionscape.report.contact_series import (
     window_bars,
 )
 from ionscape.report.energy_figures import DecompositionSeries, EwaldSeries, decomposition_figure, ewald_figure
+from ionscape.report.learning_figures import learning_figures
+from ionscape.report.quantity import Quantity
 from ionscape.report.reading import read_study
-from ionscape.report.records import DopedContent, Quantity, StudyRecord, Target
+from ionscape.report.records import DopedContent, StudyRecord, Target
+from ionscape.report.run_figures import run_figures
 from ionscape.report.structure_figure import structure_figure
 from ionscape.report.style import save
 from ionscape.report.typography import converted, significant
@@ -36,7 +39,8 @@ def build_figures(folder: Path) -> list[Path]:
     """Draw every figure that the results in `folder` allow into ``folder/figures``; return the files written.
 
     Structure of host and cathode (Fig. 1), decomposition energies (Fig. 2a), Ewald ranking (Fig. S5),
-    mutual reaction energies (Fig. 2b) with profiles, electrochemical windows with voltage profiles.
+    mutual reaction energies (Fig. 2b) with profiles, electrochemical windows with voltage profiles, those of the
+    learned potential (`learning_figures`) and of runs of molecular dynamics (`run_figures`).
 
     Raises
     ------
@@ -66,7 +70,7 @@ def heat_map_stem(matrix: ContactMatrix) -> str:
 
 def _figures(record: StudyRecord) -> Iterator[tuple[str, Figure]]:
     for crystal in record.crystals:
-        path = record.structure(crystal.structure_file)
+        path = record.file(crystal.structure_file)
         if path is not None:
             yield structure_stem(crystal.role), structure_figure(read_structure(path))
     if record.targets:
@@ -77,6 +81,8 @@ def _figures(record: StudyRecord) -> Iterator[tuple[str, Figure]]:
         yield EWALD, ewald_figure(rankings, level=cheap_level_name(record))
     yield from _contact_figures(record)
     yield from _window_figures(record)
+    yield from learning_figures(record)
+    yield from run_figures(record, dopant(record))
 
 
 def _contact_figures(record: StudyRecord) -> Iterator[tuple[str, Figure]]:

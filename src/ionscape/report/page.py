@@ -25,9 +25,21 @@ from ionscape.report.figures import (
     structure_stem,
     write_figures,
 )
+from ionscape.report.learning_figures import CALIBRATION, LEARNING, PARITY, series_stem
+from ionscape.report.quantity import Quantity
 from ionscape.report.reading import read_study
-from ionscape.report.records import Crystal, Quantity, StudyRecord
+from ionscape.report.records import Crystal, StudyRecord
+from ionscape.report.run_figures import (
+    ARRHENIUS,
+    CHANNELS,
+    CONDUCTIVITY,
+    CORRELATION,
+    DISPLACEMENTS,
+    density_stem,
+    van_hove_stem,
+)
 from ionscape.report.templating import templates
+from ionscape.report.transport_table import SPEEDS, WAYS, estimate_html
 from ionscape.report.typography import decimals
 from ionscape.report.vector import inline_svg
 from ionscape.report.verdict import contact_warnings, products_html, verdict
@@ -43,6 +55,30 @@ STAGE_NAMES = {
     "stability": "decomposition energies",
     "contact": "contact reactions",
     "window": "electrochemical windows",
+    "potential": "learned potential",
+    "dynamics": "molecular dynamics",
+    "transport": "ion transport",
+}
+#: Stems of the figures that the templates show.
+NAMES = {
+    "decomposition": DECOMPOSITION,
+    "ewald": EWALD,
+    "structure": structure_stem,
+    "heat_map": heat_map_stem,
+    "profiles": PROFILES,
+    "window": WINDOW,
+    "voltages": VOLTAGES,
+    "parity": PARITY,
+    "calibration": CALIBRATION,
+    "learning": LEARNING,
+    "series": series_stem,
+    "displacements": DISPLACEMENTS,
+    "arrhenius": ARRHENIUS,
+    "conductivity": CONDUCTIVITY,
+    "correlation": CORRELATION,
+    "channels": CHANNELS,
+    "van_hove": van_hove_stem,
+    "density": density_stem,
 }
 
 
@@ -76,15 +112,8 @@ def _content(record: StudyRecord) -> dict[str, Any]:
         "relaxed": MOVED.get(record.move, "Relaxed"),
         "figure": functools.partial(_figure, record),
         "download": functools.partial(_download, record),
-        "names": {
-            "decomposition": DECOMPOSITION,
-            "ewald": EWALD,
-            "structure": structure_stem,
-            "heat_map": heat_map_stem,
-            "profiles": PROFILES,
-            "window": WINDOW,
-            "voltages": VOLTAGES,
-        },
+        "download_figures": functools.partial(_download_figures, record),
+        "names": NAMES,
         "contact_table": contact_table,
         "conditions": conditions_html,
         "level": level_name(record),
@@ -92,12 +121,15 @@ def _content(record: StudyRecord) -> dict[str, Any]:
         "dopant": dopant(record),
         "levels": {name: flattened(identity) for name, identity in record.levels.items()},
         "files": any(record.crystals) or bool(record.doping),
+        "gated": [run for run in record.dynamics.runs if run.gate] if record.dynamics else [],
+        "speeds": SPEEDS,
+        "ways": WAYS,
     }
 
 
 def _template() -> Template:
     environment = templates()
-    environment.filters |= {"products": products_html, "cell_rows": cell_rows}
+    environment.filters |= {"products": products_html, "cell_rows": cell_rows, "estimate": estimate_html}
     return environment.get_template("page.html")
 
 
@@ -108,7 +140,13 @@ def _figure(record: StudyRecord, stem: str, description: str) -> Markup | None:
 
 def _download(record: StudyRecord, relative: str) -> str:
     """Address, relative to the page, of a file of the study; empty if it is not there."""
-    return f"../{quote(relative)}" if record.structure(relative) else ""
+    return f"../{quote(relative)}" if record.file(relative) else ""
+
+
+def _download_figures(record: StudyRecord, *stems: str) -> list[tuple[str, str]]:
+    """Names and addresses, relative to the page, of the figures among `stems` that there are."""
+    files = [f"{stem}.svg" for stem in stems]
+    return [(name, f"../figures/{quote(name)}") for name in files if (record.folder / "figures" / name).is_file()]
 
 
 def cell_rows(crystal: Crystal) -> list[tuple[str, Quantity, Quantity | None, str]]:

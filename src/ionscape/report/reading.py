@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from ionscape.errors import InputError
 from ionscape.report.contact_reading import contact_matrix, electrochemical_window
+from ionscape.report.potential_records import potential_record
+from ionscape.report.quantity import Quantity
 from ionscape.report.records import (
     Comparison,
     Crystal,
@@ -18,17 +20,17 @@ from ionscape.report.records import (
     EmptySites,
     FailedContent,
     Phase,
-    Quantity,
     Reference,
     StudyRecord,
     Target,
 )
+from ionscape.report.transport_reading import dynamics_record, transport_record
 from ionscape.report.values import known, plain, quantity
 
 FORMAT = 1
-STAGES = ("host", "voids", "doping", "stability", "contact", "window")
+STAGES = ("host", "voids", "doping", "stability", "contact", "window", "potential", "dynamics", "transport")
 #: Stages that a study need not have: they are pending only where they are recorded as empty.
-OPTIONAL = ("contact", "window")
+OPTIONAL = ("contact", "window", "potential", "dynamics", "transport")
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 _T = TypeVar("_T")
 _REMEDY = "Run `ionscape run` again; it writes results.json anew from the stored calculations."
@@ -68,21 +70,33 @@ def read_study(folder: Path) -> StudyRecord:
         move=part("relaxation", lambda node: str(node.get("move") or ""), data),
         warnings=part("warnings", lambda node: tuple(map(str, node)), data),
         references=part("references", lambda node: tuple(map(_reference, node)), data),
-        crystals=part("host", _crystals),
-        empty_sites=part("voids", lambda node: _empty_sites(node) if node else None),
-        doping=part("doping", lambda node: tuple(map(_content, _cells(node, failed=False)))),
-        failed_contents=part("doping", lambda node: tuple(map(_failed_content, _cells(node, failed=True)))),
-        targets=part("stability", lambda node: _targets(node.get("targets", ()))),
-        phases=part("stability", lambda node: tuple(map(_phase, node.get("phases", ())))),
-        excluded=part("stability", lambda node: {str(k): str(v) for k, v in (node.get("excluded") or {}).items()}),
-        contacts=part("contact", lambda node: tuple(map(contact_matrix, node.get("matrices", ())))),
-        windows=part("window", lambda node: tuple(map(electrochemical_window, node.get("windows", ())))),
-        window_conditions=part("window", lambda node: str(node.get("conditions") or "")),
-        window_no_intervals=part("window", lambda node: str(node.get("no_intervals") or "")),
+        **_stages(part),
         comparison=part("comparison", lambda node: tuple(map(_comparison, node)), data),
         failed={stage: failed[stage] for stage in STAGES if stage in failed},
         pending=tuple(stage for stage in STAGES if _is_pending(stage, recorded)),
     )
+
+
+def _stages(part: Callable[..., Any]) -> dict[str, Any]:
+    """Return what the stages found, by the fields of the record."""
+    return {
+        "crystals": part("host", _crystals),
+        "empty_sites": part("voids", lambda node: _empty_sites(node) if node else None),
+        "doping": part("doping", lambda node: tuple(map(_content, _cells(node, failed=False)))),
+        "failed_contents": part("doping", lambda node: tuple(map(_failed_content, _cells(node, failed=True)))),
+        "targets": part("stability", lambda node: _targets(node.get("targets", ()))),
+        "phases": part("stability", lambda node: tuple(map(_phase, node.get("phases", ())))),
+        "excluded": part(
+            "stability", lambda node: {str(k): str(v) for k, v in (node.get("excluded") or {}).items()}
+        ),
+        "contacts": part("contact", lambda node: tuple(map(contact_matrix, node.get("matrices", ())))),
+        "windows": part("window", lambda node: tuple(map(electrochemical_window, node.get("windows", ())))),
+        "window_conditions": part("window", lambda node: str(node.get("conditions") or "")),
+        "window_no_intervals": part("window", lambda node: str(node.get("no_intervals") or "")),
+        "potential": part("potential", potential_record),
+        "dynamics": part("dynamics", dynamics_record),
+        "transport": part("transport", transport_record),
+    }
 
 
 def _failed(recorded: Mapping[str, Any]) -> dict[str, str]:
@@ -234,10 +248,14 @@ def _phase(node: Mapping[str, Any]) -> Phase:
 
 
 def _comparison(node: Mapping[str, Any]) -> Comparison:
+    ours = node.get("ours") or {}
     return Comparison(
         quantity=str(node["quantity"]).replace("_", " "),
         target=str(node.get("target") or ""),
-        ours=known(node.get("ours")),
+        temperature=known(node.get("temperature")),
+        ours=known(ours) if "value" in ours else None,
+        interval=tuple(map(quantity, node.get("interval") or ())),
+        reason=str(ours.get("unavailable") or ""),
         study=quantity(node["study"]),
         source=str(node.get("source") or ""),
         note=str(node.get("note") or ""),

@@ -10,16 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ionscape.report.potential_records import PotentialRecord
+from ionscape.report.quantity import Quantity
+from ionscape.report.transport_records import DynamicsRecord, TransportRecord
 from ionscape.stability.contact import ContactMatrix
 from ionscape.stability.window import ElectrochemicalWindow
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A number and its unit."""
-
-    value: float
-    unit: str
 
 
 @dataclass(frozen=True)
@@ -132,11 +127,24 @@ class Phase:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A number of the source study beside ours; `target` is the name of a `Target` if it belongs to one."""
+    """A number of the source study beside ours; `target` is the name of a `Target` if it belongs to one.
+
+    Attributes
+    ----------
+    temperature
+        Of the run that it belongs to, if it does.
+    ours, interval
+        Our number with the ends of its 95 % interval; None and nothing where they are not known.
+    reason
+        Why there is none of ours.
+    """
 
     quantity: str
     target: str
+    temperature: Quantity | None
     ours: Quantity | None
+    interval: tuple[Quantity, ...]
+    reason: str
     study: Quantity
     source: str
     note: str
@@ -163,6 +171,8 @@ class StudyRecord:
         Electrochemical windows.
     window_conditions, window_no_intervals
         Temperature and pressures of the gases for them, and why they carry no intervals; empty if 0 K, if they do.
+    potential, dynamics, transport
+        The learned potential, molecular dynamics, and ion transport in its runs; None if the study has none.
     move
         What relaxations moved: ``positions``, ``cell`` or ``positions+cell``; empty if not recorded.
     failed
@@ -192,12 +202,15 @@ class StudyRecord:
     windows: tuple[ElectrochemicalWindow, ...]
     window_conditions: str
     window_no_intervals: str
+    potential: PotentialRecord | None
+    dynamics: DynamicsRecord | None
+    transport: TransportRecord | None
     comparison: tuple[Comparison, ...]
     failed: Mapping[str, str]
     pending: tuple[str, ...]
 
-    def structure(self, relative: str) -> Path | None:
-        """Return the path of a structure file of the study, or nothing if it is not there or lies outside."""
+    def file(self, relative: str) -> Path | None:
+        """Return the path of a file of the study, or nothing if it is not there or lies outside."""
         path = (self.folder / relative).resolve()
         inside = path.is_relative_to(self.folder.resolve())
         return path if relative and inside and path.is_file() else None

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ionscape.report.records import Quantity
+from ionscape.report.quantity import Quantity
 from ionscape.report.typography import (
     breakable_formula,
     converted,

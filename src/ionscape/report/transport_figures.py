@@ -111,12 +111,15 @@ class ChannelSeries:
         Dopants per formula unit, (n,).
     mean_A, deviation_A
         Mean and standard deviation over frames, (n,), Å.
+    frames_A
+        The values of all frames, for every content: their distribution is drawn; empty: it is not.
     """
 
     label: str
     x: ArrayLike
     mean_A: ArrayLike
     deviation_A: ArrayLike
+    frames_A: Sequence[ArrayLike] = ()
 
 
 def displacement_figure(
@@ -149,8 +152,7 @@ def displacement_figure(
         figure = new_figure(width, 0.72 * width)
         axes = figure.add_subplot()
         for k, one in enumerate(series):
-            shown = _thinned(one, longest)
-            _draw_displacement(axes, shown, look(k), one.label)
+            draw_displacement(axes, one, look(k), longest)
         axes.set_xlabel("time (ps)")
         axes.set_ylabel("mean-square displacement (Å²)")
         axes.set_xlim(left=0)
@@ -159,16 +161,17 @@ def displacement_figure(
     return figure
 
 
-def _draw_displacement(axes: Axes, shown: tuple[Array, Array, Array | None], style: Look, label: str) -> None:
-    times, values, error = shown
+def draw_displacement(axes: Axes, one: DisplacementSeries, style: Look, longest: float = 0.5) -> None:
+    """Draw a displacement with its band into `axes`, up to the part `longest` of the run."""
+    times, values, error = _thinned(one, longest)
     if error is not None:
         axes.fill_between(times, values - error, values + error, color=style.colour, alpha=0.18, lw=0)
-    axes.plot(times, values, color=style.colour, label=formula_math(label))
+    axes.plot(times, values, color=style.colour, label=formula_math(one.label))
 
 
 def _thinned(one: DisplacementSeries, part: float) -> tuple[Array, Array, Array | None]:
     times, values = np.asarray(one.times_ps, dtype=float), np.asarray(one.msd_A2, dtype=float)
-    end = max(2, int(len(times) * part))
+    end = max(2, int(np.searchsorted(times, part * times[-1], side="right")))
     step = max(1, end // _POINTS)
     error = None if one.error_A2 is None else np.asarray(one.error_A2, dtype=float)[:end:step]
     return times[:end:step], values[:end:step], error
@@ -325,6 +328,7 @@ def channel_figure(series: Sequence[ChannelSeries], *, dopant: str = "", width: 
         for k, (axes, one) in enumerate(zip(panels, series, strict=True)):
             x, mean, spread = (np.asarray(v, dtype=float) for v in (one.x, one.mean_A, one.deviation_A))
             order, style = np.argsort(x, kind="stable"), look(k)
+            _draw_distributions(axes, one, style)
             axes.errorbar(
                 x[order], mean[order], yerr=spread[order], color=style.colour, marker=style.marker, mec="white",
                 mew=0.5, capsize=2, elinewidth=0.8,
@@ -334,6 +338,20 @@ def channel_figure(series: Sequence[ChannelSeries], *, dopant: str = "", width: 
         name = f"{dopant} " if dopant else ""
         panels[-1].set_xlabel(rf"{name}content $\mathit{{x}}$ (atoms per formula unit)")
     return figure
+
+
+def _draw_distributions(axes: Axes, one: ChannelSeries, style: Look) -> None:
+    x, frames = np.asarray(one.x, dtype=float), [np.asarray(values, dtype=float) for values in one.frames_A]
+    drawn = [(place, values) for place, values in zip(x, frames, strict=False) if np.ptp(values) > 0]
+    if not drawn:
+        return
+    gaps = np.diff(np.unique(x))
+    width = 0.5 * float(gaps.min()) if len(gaps) else 0.2
+    parts = axes.violinplot(
+        [values for _, values in drawn], [place for place, _ in drawn], widths=width, showextrema=False
+    )
+    for body in parts["bodies"]:  # type: ignore[attr-defined]
+        body.set(facecolor=style.colour, alpha=0.2, linewidth=0)
 
 
 def _labelled(axes: Axes, note: str) -> None:

@@ -7,23 +7,21 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ionscape.report.transport_figures import arrhenius_figure
-from ionscape.report.transport_series import arrhenius_points, displacement_series, save_figures, transport_figures
+from ionscape.report.transport_series import arrhenius_points, save_figures, transport_figures
 from ionscape.results import Failure
 from ionscape.structures.exchange import replacing
 from ionscape.transport.arrhenius import Arrhenius
+from ionscape.transport.curves import Curves, displacements, mean_host, transport_curves
 from ionscape.transport.density import write_cube, write_xsf
 from ionscape.transport.diffusion import Diffusion, NotDiffusive
 from ionscape.transport.records import FILE
 from ionscape.transport.result import TransportResult
 from ionscape.units import Array
-
-if TYPE_CHECKING:
-    from ase import Atoms
 
 #: Most rows of a table over time; of longer runs, every so many.
 _ROWS = 20_000
@@ -32,7 +30,9 @@ _ROWS = 20_000
 def write_transport(result: TransportResult, record: dict[str, Any], folder: Path) -> list[Path]:
     """Write figures, tables, density and `record` into `folder`, and return the paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = [*_tables(result, folder), *_volumes(result, folder), *save_figures(transport_figures(result), folder)]
+    curves = transport_curves(result)
+    figures = save_figures(transport_figures(curves, record), folder)
+    files = [*_tables(result, folder), *_volumes(result, curves, folder), *figures]
     record["files"] = [str(file) for file in [*files, folder / FILE]]
     return [*files, _json(record, folder / FILE)]
 
@@ -59,11 +59,11 @@ def _json(record: dict[str, Any], path: Path) -> Path:
 
 def _tables(result: TransportResult, folder: Path) -> Iterable[Path]:
     heads: tuple[str, ...]
-    for one in displacement_series(result):
-        columns = np.column_stack([np.asarray(x) for x in (one.times_ps, one.msd_A2, one.error_A2)])
+    for name, one in displacements(result).items():
+        columns = np.column_stack([one.times / 1000, one.total, one.standard_error])
         step = max(1, len(columns) // _ROWS)
         heads = ("time_ps", "msd_A2", "standard_error_A2")
-        yield _table(folder / f"displacement-{one.label}.csv", heads, columns[::step])
+        yield _table(folder / f"displacement-{name}.csv", heads, columns[::step])
     if not isinstance(result.space_time, Failure):
         g = result.space_time.functions
         heads = ("time_ps", *(f"r_{r:.3f}_A" for r in g.distances))
@@ -91,20 +91,9 @@ def _table(path: Path, heads: Sequence[str], rows: Array) -> Path:
     return path
 
 
-def _volumes(result: TransportResult, folder: Path) -> Iterable[Path]:
+def _volumes(result: TransportResult, curves: Curves, folder: Path) -> Iterable[Path]:
     if isinstance(result.density, Failure):
         return
-    host = _host_atoms(result)
+    host = mean_host(curves)
     yield write_cube(result.density, folder / "trajectory-density.cube", host)
     yield write_xsf(result.density, folder / "trajectory-density.xsf", host)
-
-
-def _host_atoms(result: TransportResult) -> Atoms:
-    """Return the mean host, or nothing in the mean cell where it was not analysed."""
-    from ase import Atoms
-
-    if isinstance(result.host, Failure):
-        assert not isinstance(result.density, Failure)  # noqa: S101  the caller's condition
-        return Atoms(cell=result.density.cell, pbc=True)
-    host = result.host
-    return Atoms(list(host.symbols), scaled_positions=host.fractional, cell=host.cell, pbc=True)

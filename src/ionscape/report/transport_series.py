@@ -1,9 +1,10 @@
-"""What the figures of transport show, from the result of an analysis; and all of them as files."""
+"""What the figures of transport show, from the curves and the record of an analysis; and all of them as files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -17,76 +18,63 @@ from ionscape.report.transport_figures import (
     running_diffusion_figure,
 )
 from ionscape.report.van_hove_figures import VanHoveMap, van_hove_figure
-from ionscape.results import Failure
 from ionscape.transport.arrhenius import Arrhenius
 from ionscape.transport.conductivity import CM2_PER_S_PER_A2_PER_FS
+from ionscape.transport.curves import Curves, density_of
 from ionscape.transport.diffusion import Diffusion, NotDiffusive
-from ionscape.transport.displacement import Displacement
-from ionscape.transport.result import TransportResult, in_cm2_per_s
-from ionscape.units import Array
-
-#: Temperatures along the drawn law.
-_LINE = 60
+from ionscape.transport.law_records import law_line
+from ionscape.transport.result import in_cm2_per_s
 
 
-def run_label(result: TransportResult) -> str:
+def run_label(record: Mapping[str, Any]) -> str:
     """Return the formula of the cell, and the temperature of the run if it is known."""
-    counts = result.run.counts
+    counts = record["atoms"]
     divisor = int(np.gcd.reduce(list(counts.values())))
     formula = "".join(f"{name}{'' if n == divisor else n // divisor}" for name, n in counts.items())
-    kelvin = result.run.temperature
-    return formula if isinstance(kelvin, Failure) else f"{formula}, {kelvin:g} K"
+    kelvin = record["temperature_K"]
+    return f"{formula}, {kelvin:g} K" if isinstance(kelvin, float | int) else formula
 
 
-def displacement_series(result: TransportResult) -> list[DisplacementSeries]:
+def displacement_series(curves: Curves) -> list[DisplacementSeries]:
     """Return the mean-square displacement of every element that was analysed, the mobile one first."""
-    found: dict[str, Displacement] = {}
-    if not isinstance(result.displacement, Failure):
-        found[result.run.mobile] = result.displacement
-    if not isinstance(result.host, Failure):
-        found |= result.host.displacements
-    return [
-        DisplacementSeries(name, one.times / 1000, one.total, one.standard_error) for name, one in found.items()
-    ]
+    found = {key.partition("/")[2]: rows for key, rows in curves.items() if key.startswith("displacement/")}
+    return [DisplacementSeries(name, *rows.T) for name, rows in found.items()]
 
 
-def van_hove_maps(result: TransportResult) -> list[VanHoveMap]:
-    """Return self and distinct part of the van Hove function of the mobile ions; nothing if there is none."""
-    if isinstance(result.space_time, Failure):
+def van_hove_maps(
+    curves: Curves, label: str, first_ps: float | None = None, onset_ps: float | None = None
+) -> list[VanHoveMap]:
+    """Return self and distinct part of the van Hove function of the mobile ions; nothing if there is none.
+
+    `first_ps` and `onset_ps` are τ1 and τ2, ps, where they are known.
+    """
+    if "van-hove/times" not in curves:
         return []
-    picture, label = result.space_time, run_label(result)
-    g, times = picture.functions, picture.functions.times / 1000
-    first, onset = (
-        None if isinstance(time, Failure) else time.value / 1000
-        for time in (picture.first_jump, picture.concerted_onset)
-    )
-    weights = g.self_part * 4 * np.pi * g.distances**2
+    times, distances = curves["van-hove/times"], curves["van-hove/distances"]
     return [
-        VanHoveMap(label, "self", times, g.distances, weights, first),
-        VanHoveMap(label, "distinct", times, g.distances, g.distinct_part, onset),
+        VanHoveMap(label, "self", times, distances, curves["van-hove/self"], first_ps),
+        VanHoveMap(label, "distinct", times, distances, curves["van-hove/distinct"], onset_ps),
     ]
 
 
-def density_map(result: TransportResult, smoothing: float = 0.2) -> DensityMap | None:
+def density_map(curves: Curves, label: str, smoothing: float = 0.2) -> DensityMap | None:
     """Return the trajectory density, smoothed for the eye, with the mean host; None if there is none."""
-    if isinstance(result.density, Failure):
+    density = density_of(curves, "")
+    if density is None:
         return None
-    shown = result.density.smoothed(smoothing)
-    label = run_label(result)
-    if isinstance(result.host, Failure):
+    shown = density.smoothed(smoothing)
+    if "host/symbols" not in curves:
         return DensityMap(label, shown.values, shown.cell)
-    return DensityMap(label, shown.values, shown.cell, result.host.symbols, result.host.fractional)
+    symbols = [str(symbol) for symbol in curves["host/symbols"]]
+    return DensityMap(label, shown.values, shown.cell, symbols, curves["host/fractional"])
 
 
-def jump_map(result: TransportResult) -> JumpMap | None:
+def jump_map(curves: Curves, label: str) -> JumpMap | None:
     """Return the jump network; None if there is none."""
-    if isinstance(result.hopping, Failure):
+    if "jumps/sites" not in curves:
         return None
-    jumps, network = result.hopping.jumps, result.hopping.network
-    edges = [(one.start, one.end, *one.translation) for one in network]
-    counts = [one.rate.count for one in network]
-    sites = jumps.sites
-    return JumpMap(run_label(result), sites.cell, sites.fractional, jumps.occupations, edges, counts)
+    parts = (curves[f"jumps/{name}"] for name in ("cell", "sites", "occupations", "edges", "counts"))
+    return JumpMap(label, *parts)
 
 
 def arrhenius_points(
@@ -97,30 +85,30 @@ def arrhenius_points(
     bounds = [(t, in_cm2_per_s(run.upper_bound)) for t, run in runs if isinstance(run, NotDiffusive)]
     rows = np.array([(t, run.value, run.low95, run.high95) for t, run in told]).reshape(-1, 4)
     rows[:, 1:] *= CM2_PER_S_PER_A2_PER_FS
-    line = None if law is None else _line(law, coldest, max(t for t, _ in runs))
+    line = None if law is None else law_line(law, coldest, max(t for t, _ in runs))
     kelvin, value, low, high = rows.T
     return ArrheniusPoints(label, kelvin, value, low, high, bounds, line)
 
 
-def _line(law: Arrhenius, coldest: float, hottest: float) -> Array:
-    kelvin = 1 / np.linspace(1 / hottest, 1 / min(coldest, hottest), _LINE)
-    points = [law.diffusion(float(t)) for t in kelvin]
-    values = [(p.value, p.low95, p.high95) for p in points]
-    return np.column_stack([kelvin, np.array(values) * CM2_PER_S_PER_A2_PER_FS])
+def transport_figures(curves: Curves, record: Mapping[str, Any]) -> dict[str, Figure]:
+    """Return every figure that an analysis has data for, by name.
 
-
-def transport_figures(result: TransportResult) -> dict[str, Figure]:
-    """Return every figure that a result has data for, by name."""
+    Parameters
+    ----------
+    curves, record
+        Of one run (`transport.curves`, `transport.records.transport_record`).
+    """
     figures: dict[str, Figure] = {}
-    moved = displacement_series(result)
+    label, moved = run_label(record), displacement_series(curves)
     if moved:
-        figures["displacement"] = displacement_figure(moved, note=run_label(result))
-    if not isinstance(result.displacement, Failure):
-        figures["running-diffusion"] = _running(result, moved[0])
-    maps = van_hove_maps(result)
+        figures["displacement"] = displacement_figure(moved, note=label)
+    if f"displacement/{record['mobile']}" in curves:
+        figures["running-diffusion"] = _running(record, moved[0])
+    times = (record.get(key) for key in ("tau1_ps", "tau2_ps"))
+    maps = van_hove_maps(curves, label, *(time if isinstance(time, float) else None for time in times))
     if maps:
         figures["van-hove"] = van_hove_figure(maps)
-    density, jumps = density_map(result), jump_map(result)
+    density, jumps = density_map(curves, label), jump_map(curves, label)
     if density is not None:
         figures["trajectory-density"] = density_figure([density])
     if jumps is not None:
@@ -128,15 +116,14 @@ def transport_figures(result: TransportResult) -> dict[str, Figure]:
     return figures
 
 
-def _running(result: TransportResult, moved: DisplacementSeries) -> Figure:
-    found = result.diffusion
-    if isinstance(found, Diffusion):
-        estimate = in_cm2_per_s(found.value), in_cm2_per_s(found.low95), in_cm2_per_s(found.high95)
-        return running_diffusion_figure(moved, estimate, begins_ps=found.begins_at / 1000)
-    bound = in_cm2_per_s(found.upper_bound) if isinstance(found, NotDiffusive) else None
-    return running_diffusion_figure(moved, None, bound=bound)
+def _running(record: Mapping[str, Any], moved: DisplacementSeries) -> Figure:
+    found = record["D_cm2_per_s"]
+    if "value" in found:
+        estimate = found["value"], found["low95"], found["high95"]
+        return running_diffusion_figure(moved, estimate, begins_ps=record["diffusive_from_ps"])
+    return running_diffusion_figure(moved, None, bound=record.get("D_upper_bound_cm2_per_s"))
 
 
-def save_figures(figures: dict[str, Figure], folder: Path) -> list[Path]:
+def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
     """Write figures as SVG and PNG into `folder`, and return the paths."""
     return [path for name, figure in figures.items() for path in save(figure, folder / name)]

@@ -11,7 +11,7 @@ import re
 from markupsafe import Markup, escape
 from pymatgen.core import Element
 
-from ionscape.report.records import Quantity
+from ionscape.report.quantity import Quantity
 
 _FORMULA = re.compile(r"^(?:[A-Z][a-z]?(?:\d+(?:\.\d+)?)?|\((?=[A-Z])|\)(?:\d+(?:\.\d+)?)?)+$")
 _SYMBOL = re.compile(r"[A-Z][a-z]?")

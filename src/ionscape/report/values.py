@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ionscape.report.records import Quantity
+from ionscape.report.quantity import Quantity
 
 
 def quantity(node: Any, unit: str = "") -> Quantity:

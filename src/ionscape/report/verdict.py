@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -12,7 +11,10 @@ from ionscape.report.contact_table import conditions_html
 from ionscape.report.energy_figures import PLAUSIBLE
 from ionscape.report.figures import level_name, routes
 from ionscape.report.heat_scale import NO_REACTION
-from ionscape.report.records import Quantity, StudyRecord, Target
+from ionscape.report.quantity import Quantity
+from ionscape.report.records import StudyRecord, Target
+from ionscape.report.statement import Statement
+from ionscape.report.transport_verdict import transport_statements
 from ionscape.report.typography import converted, decimals, electrode, formula_html, number, significant
 from ionscape.report.window_figures import STABLE
 from ionscape.results import Failure
@@ -23,33 +25,8 @@ from ionscape.stability.window import ElectrochemicalWindow, VoltageLimit
 ALIKE = 1.0
 
 
-@dataclass(frozen=True)
-class Statement:
-    """One sentence of the verdict.
-
-    Attributes
-    ----------
-    figure
-        The number it rests on, with unit.
-    claim
-        What it says, in a few words.
-    grounds
-        How that was found.
-    level
-        Level of theory of the number.
-    section
-        Anchor of the section with the evidence.
-    """
-
-    figure: str
-    claim: Markup
-    grounds: Markup
-    level: str
-    section: str
-
-
 def verdict(record: StudyRecord) -> list[Statement]:
-    """Return what the finished stages of a study say: stability of host and doped cells, route, contacts, cell."""
+    """Return what the finished stages of a study say: stability, doping, contacts, ion transport, cell."""
     level = level_name(record)
     return [
         *_host(record, level),
@@ -57,6 +34,7 @@ def verdict(record: StudyRecord) -> list[Statement]:
         *_favoured(record, level),
         *_contact(record),
         *_window(record),
+        *transport_statements(record.transport, record.dynamics),
         *_cell(record, level),
     ]
 

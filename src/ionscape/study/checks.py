@@ -9,6 +9,8 @@ from ionscape.errors import InputError, nearest
 from ionscape.stability.bench import elements_of
 from ionscape.stability.conditions import refuse_foreign
 from ionscape.stability.system import reactant
+from ionscape.study.comparison import QUANTITIES
+from ionscape.study.compositions import HOST, contents_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from ionscape.stability.bench import PhaseBench
     from ionscape.stability.settings import ContactSettings, WindowSettings
     from ionscape.study.crystals import Crystal
-    from ionscape.study.schema import DopingTable, Study
+    from ionscape.study.schema import DopingTable, DynamicsTable, Study
 
 
 def check_study(study: Study, crystals: Sequence[Crystal], bench: PhaseBench, stages: Iterable[str]) -> None:
@@ -38,7 +40,8 @@ def check_study(study: Study, crystals: Sequence[Crystal], bench: PhaseBench, st
     ------
     InputError
         If a doped cell would be charged, a dopant has no clear charge, two routes share a name, a reference value
-        names no target, a formula of the contacts or windows is none, or the source of phases cannot be used.
+        names no target, a formula of the contacts or windows is none, the source of phases cannot be used, or the
+        dynamics ask for a material, a level or a mobile element that is not there.
     MissingReferenceError
         If a competing phase has no energy at the level and may not be relaxed.
     """
@@ -48,8 +51,12 @@ def check_study(study: Study, crystals: Sequence[Crystal], bench: PhaseBench, st
         _check_routes(study.doping)
         if "doping" in stages:
             _check_charges(study.doping, host)
-    if "stability" in stages:
+    if stages & {"stability", "transport"}:
         _check_references(study, host)
+    _check_potential(study)
+    if study.dynamics is not None:
+        _check_dynamics(study, study.dynamics, host)
+    _check_transport(study)
     systems = _systems(study, crystals)
     if stages & set(systems):
         refuse_foreign(study.stability.exclude, systems.values())
@@ -123,6 +130,79 @@ def _check_charges(table: DopingTable, host: Crystal) -> None:
             refuse_imbalance(route, count, charges)
 
 
+def _check_dynamics(study: Study, table: DynamicsTable, host: Crystal) -> None:
+    contents_of(study)
+    if table.level not in {*study.levels.tables(), "learned"}:
+        raise InputError(
+            f"no level '{table.level}' in this study",
+            where="dynamics.level",
+            expected=f"one of {', '.join(study.levels.tables())}",
+            remedy=f"Add the table [levels.{table.level}], or name another level.",
+        )
+    for name, wanted in (("temperatures_K", table.temperatures_K), ("compositions", table.compositions)):
+        twice = [one for index, one in enumerate(wanted) if one in wanted[:index]]
+        if twice:
+            raise InputError(
+                f"{twice[0]} twice",
+                where=f"dynamics.{name}",
+                expected="every one once",
+                remedy="Remove it; for several runs of one kind there is `replicas`.",
+            )
+    absent = set(table.mobile) - (_elements(study, host) if set(table.compositions) - {HOST} else _symbols(host))
+    if absent:
+        raise InputError(
+            f"no {min(absent)} in {host.name}",
+            where="dynamics.mobile",
+            expected="elements of the materials that are run",
+            remedy="Name the ion that moves.",
+        )
+
+
+def _check_potential(study: Study) -> None:
+    if study.potential is None:
+        if study.dynamics is not None and study.dynamics.level == "learned":
+            raise InputError(
+                "'learned' without [potential]",
+                where="dynamics.level",
+                expected="a table [potential], which tells how the potential is learned",
+                remedy="Add [potential], or name one of [levels].",
+            )
+        return
+    if study.dynamics is None:
+        raise InputError(
+            "[potential] without [dynamics]",
+            where="potential",
+            expected="molecular dynamics, whose materials and temperatures it is learned for",
+            remedy="Add [dynamics] with level = 'learned'; from labelled frames there is `ionscape train`.",
+        )
+    if study.potential.level not in study.levels.tables():
+        raise InputError(
+            f"no level '{study.potential.level}' in this study",
+            where="potential.level",
+            expected=f"one of {', '.join(study.levels.tables())}",
+            remedy=f"Add the table [levels.{study.potential.level}], or name another level.",
+        )
+
+
+def _check_transport(study: Study) -> None:
+    if study.transport is None:
+        return
+    if study.dynamics is None:
+        raise InputError(
+            "[transport] without [dynamics]",
+            where="transport",
+            expected="molecular dynamics to analyse",
+            remedy="Add the table [dynamics]; for trajectories of another origin there is `ionscape transport`.",
+        )
+    if study.transport.mobile not in study.dynamics.mobile:
+        raise InputError(
+            f"'{study.transport.mobile}', which is not among the mobile elements of [dynamics]",
+            where="transport.mobile",
+            expected=f"one of {', '.join(study.dynamics.mobile) or 'none named'}",
+            remedy="Name the same ion in both tables.",
+        )
+
+
 def _check_references(study: Study, host: Crystal) -> None:
     routes = study.doping.routes if study.doping else ()
     known = {host.name} | {f"{route.name}, {count}" for route in routes for count in route.counts}
@@ -133,6 +213,14 @@ def _check_references(study: Study, host: Crystal) -> None:
                 where=f"reference[{index}].target",
                 expected="the name of the host, or 'ROUTE, COUNT'",
                 remedy=nearest(reference.target, known),
+            )
+        if QUANTITIES[reference.quantity].of_run == (reference.temperature_K is None):
+            needed = QUANTITIES[reference.quantity].of_run
+            raise InputError(
+                f"{reference.quantity} {'without' if needed else 'with'} a temperature",
+                where=f"reference[{index}].temperature_K",
+                expected=f"{'the' if needed else 'no'} temperature of a run for this quantity",
+                remedy=f"{'Give' if needed else 'Remove'} temperature_K.",
             )
 
 

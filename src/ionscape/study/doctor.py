@@ -49,6 +49,17 @@ def _kernels() -> str:
     return f"interaction matrix of {len(matrix)} sites"
 
 
+def _core() -> str:
+    from ionscape.potential.library import unavailable
+
+    reason = unavailable()
+    if reason:
+        return f"{reason}; learned potentials run with Numba, some ten times slower, and dynamics with ASE"
+    from ionscape.potential.core import instructions
+
+    return f"instructions {instructions()}"
+
+
 def _phases() -> str:
     from ionscape.phases.table import phase_table
 
@@ -89,6 +100,7 @@ def _workers() -> str:
 CHECKS: dict[str, Callable[[], str]] = {
     "embedded potential": _potential,
     "compiled kernels": _kernels,
+    "compiled core of learned potentials": _core,
     "phase table": _phases,
     "store": _store,
     "local workers": _workers,

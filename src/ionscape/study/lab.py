@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from ionscape.dynamics.runs import RunRequest, SimulatedRun
+    from ionscape.potential.frames import Frame
     from ionscape.study.engine import Engine
+    from ionscape.study.learned import LearnedPotential, LearningRequest
     from ionscape.study.progress import Progress
+    from ionscape.transport.stage import AnalysedRun, TransportRequest
 
 
 class Laboratory:
@@ -72,6 +75,28 @@ class Laboratory:
         answers = self._results([tasks.dynamics_request(request) for request in requests])
         return [simulated_run(key, result, self._store) for key, result in answers]
 
+    def analyse(self, requests: Sequence[TransportRequest]) -> list[AnalysedRun | Failure]:
+        """Analyse the transport in every run; an analysis that could not be done is a failure in its place."""
+        from ionscape.study.simulated import analysed_run
+
+        answers = self._results([tasks.transport_request(request) for request in requests])
+        return [analysed_run(key, result, self._store) for key, result in answers]
+
+    def label(self, structures: Sequence[Structure], level: Level) -> list[Frame | Failure]:
+        """Label every structure with the energy, forces and stress of `level`."""
+        answers = self._results([tasks.single_point_request(structure, level) for structure in structures])
+        return [
+            _labelled(key, result, structure, level.name)
+            for (key, result), structure in zip(answers, structures, strict=True)
+        ]
+
+    def learn(self, request: LearningRequest, materials: Sequence[str]) -> LearnedPotential | Failure:
+        """Learn a potential for `materials`, the names of the cells of the request."""
+        from ionscape.study.simulated import learned_potential
+
+        ((key, result),) = self._results([tasks.learning_request(request)])
+        return learned_potential(key, result, self._store, request.level.name, tuple(materials))
+
     def close(self) -> None:
         """End the engine."""
         self._engine.close()
@@ -86,8 +111,9 @@ class Laboratory:
     def _run(self, missing: dict[str, dict[str, Any]]) -> dict[str, str]:
         keys = list(missing)
         self._progress.begin(
-            {key: len(request["structure"]["species"]) for key, request in missing.items()},
-            {key: tasks.expected_steps(request) for key, request in missing.items()},
+            {key: tasks.size(request, self._store) for key, request in missing.items()},
+            {key: tasks.expected_steps(request, self._store) for key, request in missing.items()},
+            tasks.pace(next(iter(missing.values()))),
         )
         errors = {}
         with self._progress.watching(self._store.root / "working"):
@@ -141,4 +167,23 @@ def _single_point(key: str, result: dict[str, Any], structure: Structure) -> Sin
         fmax=float(np.sqrt((forces**2).sum(axis=1).max())),
         smax=float(np.abs(stress).max()),
         key=key,
+    )
+
+
+def _labelled(key: str, result: dict[str, Any], structure: Structure, level: str) -> Frame | Failure:
+    from ionscape.potential.frames import Frame
+
+    if "error" in result:
+        return Broken(result["error"], key)
+    if "failure" in result:
+        return Failure(result["failure"], key)
+    return Frame(
+        symbols=tuple(site.specie.symbol for site in structure),
+        positions=structure.cart_coords,
+        cell=structure.lattice.matrix,
+        periodic=(True, True, True),
+        energy=result["energy_eV"],
+        forces=np.array(result["forces_eV_per_A"]),
+        stress=np.array(result["stress_eV_per_A3"]),
+        level=level,
     )

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pymatgen.core import Structure
 
 from ionscape.doping.funnel import DopedCell, FailedCell, Workbench, dope_all
 from ionscape.doping.proposal import DopingTask
+from ionscape.dynamics.stage import StartingCell
 from ionscape.errors import InputError, IonscapeError, nearest
 from ionscape.levels.evaluation import require_stress
 from ionscape.levels.registry import Level
@@ -33,9 +33,18 @@ from ionscape.stability.window_stage import WindowTable, judge_windows
 from ionscape.structures.voids import EmptySites, find_empty_sites
 from ionscape.study import schema
 from ionscape.study.checks import check_study
+from ionscape.study.compositions import formula_units
 from ionscape.study.crystals import Crystal, RelaxedCrystal, relax_crystals
 from ionscape.study.inputs import crystal_of
 from ionscape.study.lab import Laboratory
+from ionscape.study.motion import (
+    analyse_runs,
+    cells_of_dynamics,
+    learn_potential,
+    motion_sizes,
+    motion_work,
+    run_dynamics,
+)
 from ionscape.study.progress import Progress
 from ionscape.study.reactants import crystal_reactant, doped_reactants
 from ionscape.units import Seconds, Unit
@@ -59,6 +68,8 @@ class Run:
 
     Attributes
     ----------
+    levels
+        Levels of theory by what they are for (the keys of the table [levels]).
     folder
         Folder of the study file, at which relative paths start.
     findings
@@ -67,8 +78,7 @@ class Run:
 
     study: schema.Study
     crystals: list[Crystal]
-    cheap: Level
-    dear: Level | None
+    levels: dict[str, Level]
     lab: Laboratory
     progress: Progress
     folder: Path = Path()
@@ -80,15 +90,30 @@ class Run:
         return [cell for cell in self.findings.get("doping", []) if isinstance(cell, DopedCell)]
 
     @property
+    def cheap(self) -> Level:
+        """The level of every stage that asks for no other."""
+        return self.levels["cheap"]
+
+    @property
+    def dear(self) -> tuple[Level, ...]:
+        """The level at which funnels end, if there is one."""
+        return tuple(level for role, level in self.levels.items() if role == "dear")
+
+    @property
     def deciding(self) -> Level:
         """The level whose energies are reported: the dear one if the funnel ends there, else the cheap one."""
         doping = self.study.doping
-        return self.dear if self.dear and doping and doping.keep_dear else self.cheap
+        return self.dear[0] if self.dear and doping and doping.keep_dear else self.cheap
 
     @cached_property
     def bench(self) -> PhaseBench:
         """The competing phases of the study, at the deciding level."""
         return PhaseBench(self.study.stability, self.deciding, self.study.relaxation, self.lab, self.folder)
+
+    @cached_property
+    def starting_cells(self) -> list[StartingCell]:
+        """The cells in which the molecular dynamics of all materials start."""
+        return cells_of_dynamics(self)
 
     def rng(self, stage: str) -> np.random.Generator:
         """Return the random stream of `stage`: a child of the study's seed, the same whatever ran before."""
@@ -109,12 +134,15 @@ class Stage:
         Numbers of atoms of the calculations it will ask for.
     uses
         Stages whose results it takes in where the study has them; if they fail it goes on without.
+    work
+        Atoms × steps of its calculations whose steps are known beforehand, if they are at the cheap level.
     """
 
     needs: tuple[str, ...]
     perform: Callable[[Run], Any]
     sizes: Callable[[schema.Study, list[Crystal]], list[int]]
     uses: tuple[str, ...] = ()
+    work: Callable[[schema.Study, list[Crystal]], int] = lambda _study, _crystals: 0
 
 
 def begin(study_file: schema.StudyFile, lab: Laboratory, progress: Progress, stages: Iterable[str]) -> Run:
@@ -128,12 +156,11 @@ def begin(study_file: schema.StudyFile, lab: Laboratory, progress: Progress, sta
     study = study_file.content
     named = [("host", study.host)] + ([("cathode", study.cathode)] if study.cathode else [])
     crystals = [crystal_of(table, study_file.folder, f"{name}.structure") for name, table in named]
-    cheap = Level.of(study.levels.cheap.name, study.levels.cheap.settings)
-    dear = Level.of(study.levels.dear.name, study.levels.dear.settings) if study.levels.dear else None
-    for level in filter(None, [cheap, dear]):
+    levels = {role: Level.of(table.name, table.settings) for role, table in study.levels.tables().items()}
+    for level in levels.values():
         if ":" in level.name:  # a registered provider promises stresses, a factory does not
             require_stress(level.calculator(1), where=f"level '{level.name}'")
-    run = Run(study, crystals, cheap, dear, lab, progress, study_file.folder)
+    run = Run(study, crystals, levels, lab, progress, study_file.folder)
     check_study(study, crystals, run.bench, stages)
     return run
 
@@ -148,6 +175,7 @@ def run_stages(
     """
     records = dict.fromkeys(names, StageRecord("pending"))
     run.progress.planned = {name: STAGES[name].sizes(run.study, run.crystals) for name in records}
+    run.progress.planned_work = {name: STAGES[name].work(run.study, run.crystals) for name in records}
     for name in records:
         note(records)
         broken = [need for need in STAGES[name].needs if need not in run.findings]
@@ -217,7 +245,7 @@ def _doping(run: Run) -> list[DopedCell | FailedCell]:
         for count in route.counts
     ]
     settings = table.model_copy(update={"charges": {**host.charges, **table.charges}})
-    bench = Workbench(run.lab, run.cheap, run.study.relaxation, (run.dear,) if run.dear else ())
+    bench = Workbench(run.lab, run.cheap, run.study.relaxation, run.dear)
     return dope_all(tasks, settings, bench, run.rng("doping"))
 
 
@@ -283,11 +311,11 @@ STAGES = {
     "stability": Stage(("host",), _stability, _none, uses=("doping",)),
     "contact": Stage(("host",), _contact, _none, uses=("doping",)),
     "window": Stage(("host",), _window, _none, uses=("doping",)),
+    "potential": Stage(("host",), learn_potential, motion_sizes, uses=("voids", "doping")),
+    "dynamics": Stage(
+        ("host",), run_dynamics, motion_sizes, uses=("voids", "doping", "potential"), work=motion_work
+    ),
+    "transport": Stage(("dynamics",), analyse_runs, _none),
 }
 #: Stages that a study has only if it has their table.
-OPTIONAL = ("doping", "contact", "window")
-
-
-def formula_units(host: Structure, supercell: tuple[int, int, int]) -> int:
-    """Return the number of formula units of `host` in its `supercell`: N per cell over it is x per formula."""
-    return int(host.composition.get_reduced_composition_and_factor()[1]) * math.prod(supercell)
+OPTIONAL = ("doping", "contact", "window", "potential", "dynamics", "transport")

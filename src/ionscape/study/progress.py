@@ -2,12 +2,14 @@
 
 Work is counted in atoms × steps. The steps of running calculations are read from their files. Molecular dynamics
 tells its steps beforehand; those of relaxations to come are expected to be the mean of the finished ones, so the
-time left is known after the first steps.
+time left is known after the first steps. An atom and step takes as long as it took so far in work of the same kind
+(a learned potential is a thousand times as fast as a universal one).
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 import threading
 import time
@@ -24,6 +26,8 @@ QUIET_SECONDS = 10.0
 TICK = 0.5
 #: File of molecular dynamics that tells the number of steps made.
 STEPS = "steps.txt"
+#: File of a learning that tells the stretches that are through.
+STRETCHES = "stretches.json"
 
 
 @dataclass
@@ -34,11 +38,14 @@ class Progress:
     ----------
     planned
         Numbers of atoms of the calculations that are still to be asked for, by stage.
+    planned_work
+        Atoms × steps of those whose steps are known, by stage.
     stream
         Where to write; None is silent.
     """
 
     planned: dict[str, list[int]] = field(default_factory=dict)
+    planned_work: dict[str, int] = field(default_factory=dict)
     stream: TextIO | None = None
     stage: str = ""
     _finished_work: float = 0.0
@@ -48,6 +55,8 @@ class Progress:
     _running_work: dict[str, float] = field(default_factory=dict)
     _known_steps: dict[str, int] = field(default_factory=dict)
     _head_start: dict[str, float] = field(default_factory=dict)
+    _kind: str = ""
+    _rates: dict[str, float] = field(default_factory=dict)
     _started: float = field(default_factory=time.monotonic)
     _clock_start: float | None = None
     _last_line: float = 0.0
@@ -56,15 +65,33 @@ class Progress:
         """Begin `stage`; what was planned for it is from now on counted as it is asked for."""
         self.stage = stage
         self.planned.pop(stage, None)
+        self.planned_work.pop(stage, None)
         self._show(force=True)
 
-    def begin(self, sizes: Mapping[str, int], steps: Mapping[str, int] | None = None) -> None:
-        """Begin calculations: `sizes` maps each key to its number of atoms, `steps` to its steps where known."""
+    def begin(self, sizes: Mapping[str, int], steps: Mapping[str, int] | None = None, kind: str = "") -> None:
+        """Begin calculations: `sizes` maps each key to its number of atoms, `steps` to its steps where known.
+
+        Calculations of one `kind` (kind and level) take equally long for an atom and step.
+        """
+        if self._clock_start is not None and kind != self._kind:
+            self._remember_rate()
+        self._kind = kind
         if self._clock_start is None:
             self._clock_start = time.monotonic()
         self._running = dict(sizes)
         self._known_steps = {key: count for key, count in (steps or {}).items() if count}
         self._show(force=True)
+
+    def _remember_rate(self) -> None:
+        """Keep how fast the kind of work was that ends here, and start the clock anew."""
+        done, elapsed = self._done(), time.monotonic() - (self._clock_start or 0.0)
+        if done > 0 and elapsed > 0:
+            self._rates[self._kind] = done / elapsed
+        self._clock_start, self._finished_work = None, 0.0
+        self._head_start.clear()
+
+    def _done(self) -> float:
+        return self._finished_work + sum(self._running_work.values()) - sum(self._head_start.values())
 
     def look(self, working: Path) -> None:
         """Read how far the running calculations are from their files under the folder `working`."""
@@ -125,15 +152,17 @@ class Progress:
     def seconds_left(self, running_work: Mapping[str, float]) -> float | None:
         """Return the expected time to the end of all that is planned, in s; None before anything is known."""
         done = self._finished_work + sum(running_work.values()) - sum(self._head_start.values())
-        if self._clock_start is None or done <= 0:
+        if self._clock_start is None or done <= 0 or time.monotonic() <= self._clock_start:
             return None
-        elapsed = time.monotonic() - self._clock_start
+        rate = done / (time.monotonic() - self._clock_start)
         expected = self._expected()
         running = sum(
             self._work_left(key, atoms, expected, running_work) for key, atoms in dict(self._running).items()
         )
         later = sum(atoms * expected for sizes in self.planned.values() for atoms in sizes)
-        return elapsed * (running + later) / done
+        later += sum(self.planned_work.values())
+        first = next(iter(self._rates.values()), rate)  # what is planned is of the kind that comes first
+        return running / rate + later / first
 
     def _work_left(self, key: str, atoms: int, expected: float, done: Mapping[str, float]) -> float:
         if key in self._known_steps:
@@ -169,11 +198,20 @@ def steps_so_far(folder: Path) -> int:
     """Return the number of steps that the calculation in `folder` made, as its files tell."""
     with contextlib.suppress(OSError, ValueError):
         return int((folder / STEPS).read_text())
+    with contextlib.suppress(OSError, ValueError):
+        return _steps_of_stretches(folder)
     with contextlib.suppress(OSError):  # it may be finished, and its folder moved, at this moment
         for log in folder.glob("*.log"):
             with log.open("rb") as handle:
                 return sum(1 for _ in handle)
     return 0
+
+
+def _steps_of_stretches(folder: Path) -> int:
+    """Return the steps of all runs that teach a potential: of those that are through, and of the one that runs."""
+    done = sum(int(one["steps"]) for one in json.loads((folder / STRETCHES).read_text()))
+    running = sum(int(path.read_text()) for path in folder.glob(f"*/{STEPS}"))
+    return done + running
 
 
 def on_standard_error() -> Progress:

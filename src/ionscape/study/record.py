@@ -14,18 +14,25 @@ from pathlib import Path
 from typing import Any
 
 from ionscape.doping.funnel import Candidate, DopedCell, FailedCell
+from ionscape.dynamics.stage import MaterialRuns
 from ionscape.results import Failure, to_json
 from ionscape.stability.contact_stage import ContactStability
 from ionscape.stability.stage import BulkStability, JudgedTarget
 from ionscape.stability.window_stage import WindowTable
 from ionscape.structures.exchange import replacing, write_cif
 from ionscape.study.comparison import compare
+from ionscape.study.compositions import formula_units
 from ionscape.study.crystals import RelaxedCrystal
-from ionscape.study.pipeline import STAGES, Run, StageRecord, formula_units
+from ionscape.study.learned import LearnedPotential
+from ionscape.study.pipeline import STAGES, Run, StageRecord
+from ionscape.study.potential_record import potential_record
 from ionscape.study.references import references_of
+from ionscape.study.run_records import dynamics_record, transport_stage_record
 from ionscape.study.schema import Study, StudyFile
 from ionscape.study.store import request_key
 from ionscape.study.tasks import structure_to_json
+from ionscape.study.warnings_of_runs import warnings_of_runs
+from ionscape.transport.stage import MaterialTransport
 
 FORMAT = 1
 #: Packages whose versions can change a number.
@@ -50,7 +57,7 @@ def write_record(run: Run, study_file: StudyFile, stages: Mapping[str, StageReco
         {
             **head,
             "stages": {name: merged[name] for name in STAGES if name in merged},
-            "comparison": [to_json(row) for row in compare(study.reference, merged)],
+            "comparison": [_told(to_json(row)) for row in compare(study.reference, merged)],
             "warnings": list(dict.fromkeys([*kept, *warnings_of(run)])),
             "references": [vars(reference) for reference in references_of_study(study, merged)],
         },
@@ -85,6 +92,7 @@ def head_of(run: Run, study_file: StudyFile) -> dict[str, Any]:
         "levels": {
             "cheap": run.cheap.identity(),
             **({"dear": run.deciding.identity()} if run.deciding != run.cheap else {}),
+            **({"fast": run.levels["fast"].identity()} if "fast" in run.levels else {}),
         },
         "relaxation": study.relaxation.model_dump(),
     }
@@ -93,7 +101,7 @@ def head_of(run: Run, study_file: StudyFile) -> dict[str, Any]:
 def references_of_study(study: Study, stages: Sequence[str] | Mapping[str, Any]) -> list[Any]:
     """Return the references of the methods that `study` uses in `stages`."""
     return references_of(
-        levels=(study.levels.cheap, *filter(None, [study.levels.dear])),
+        levels=tuple(study.levels.tables().values()),
         optimizer=study.relaxation.optimizer,
         stages=frozenset(stages),
         search=study.doping.search if study.doping else "",
@@ -107,7 +115,9 @@ def _conditions(study: Study) -> frozenset[str]:
         "gases": study.stability.temperature_K is not None,
         "voltage": study.contact is not None and bool(study.contact.voltages_V),
     }
-    return frozenset(name for name, given in found.items() if given)
+    ensemble = {study.dynamics.ensemble.partition("-")[0]} if study.dynamics else set()
+    analyses = set(study.transport.analyses) if study.transport else set()
+    return frozenset(name for name, given in found.items() if given) | ensemble | analyses
 
 
 def _host(run: Run, crystals: Any, folder: Path) -> dict[str, Any]:
@@ -222,6 +232,21 @@ def _window(run: Run, judged: WindowTable, folder: Path) -> dict[str, Any]:
     return data
 
 
+def _potential(run: Run, found: LearnedPotential, folder: Path) -> dict[str, Any]:
+    del run
+    return potential_record(found, folder)
+
+
+def _dynamics(run: Run, found: MaterialRuns, folder: Path) -> dict[str, Any]:
+    assert run.study.dynamics is not None  # noqa: S101  there is no such finding without the table
+    return {"ensemble": run.study.dynamics.ensemble, **dynamics_record(found, folder)}
+
+
+def _transport(run: Run, found: MaterialTransport, folder: Path) -> dict[str, Any]:
+    del run
+    return transport_stage_record(found, folder)
+
+
 def _told(node: Any) -> Any:
     """Return `node` without the keys under which there is nothing: an interval that is not known, a voltage."""
     if isinstance(node, dict):
@@ -236,6 +261,9 @@ WRITERS: dict[str, Callable[[Run, Any, Path], dict[str, Any]]] = {
     "stability": _stability,
     "contact": _contact,
     "window": _window,
+    "potential": _potential,
+    "dynamics": _dynamics,
+    "transport": _transport,
 }
 
 
@@ -252,7 +280,8 @@ def warnings_of(run: Run) -> list[str]:
     for crystal in run.findings.get("host", []):
         if not crystal.charges:
             texts.append(f"{crystal.name}: no formal charges could be assigned.")
-    return list(dict.fromkeys([*texts, *_warnings_of_phases(run)]))
+    runs = warnings_of_runs(run.findings.get("dynamics"), run.findings.get("transport"))
+    return list(dict.fromkeys([*texts, *_warnings_of_phases(run), *runs]))
 
 
 def _warnings_of_phases(run: Run) -> list[str]:

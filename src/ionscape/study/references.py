@@ -108,12 +108,61 @@ REFERENCES = {
         "L. Wang, T. Maxisch, G. Ceder, Phys. Rev. B 73, 195107 (2006)",
         "10.1103/PhysRevB.73.195107",
     ),
+    "nvt": Reference(
+        "Nosé–Hoover chains",
+        "G. J. Martyna, M. L. Klein, M. Tuckerman, J. Chem. Phys. 97, 2635 (1992)",
+        "10.1063/1.463940",
+    ),
+    "npt": Reference(
+        "Constant pressure molecular dynamics",
+        "G. J. Martyna, D. J. Tobias, M. L. Klein, J. Chem. Phys. 101, 4177 (1994)",
+        "10.1063/1.467468",
+    ),
+    "langevin": Reference(
+        "Langevin dynamics",
+        "E. Vanden-Eijnden, G. Ciccotti, Chem. Phys. Lett. 429, 310 (2006)",
+        "10.1016/j.cplett.2006.07.086",
+    ),
+    "unwrapping": Reference(
+        "Unwrapping in changing cells",
+        "S. von Bülow, J. T. Bullerjahn, G. Hummer, J. Chem. Phys. 153, 021101 (2020)",
+        "10.1063/5.0008316",
+    ),
+    "displacement": Reference(
+        "Mean-square displacements by Fourier transform",
+        "V. Calandrini et al., École thém. Soc. Fr. Neutron. 12, 201 (2011)",
+        "10.1051/sfn/201112010",
+    ),
+    "van-hove": Reference(
+        "Van Hove functions", "L. Van Hove, Phys. Rev. 95, 249 (1954)", "10.1103/PhysRev.95.249"
+    ),
+    "channels": Reference(
+        "Channels of the host (Zeo++)",
+        "T. F. Willems et al., Microporous Mesoporous Mater. 149, 134 (2012)",
+        "10.1016/j.micromeso.2011.08.020",
+    ),
+    "radii": Reference("Ionic radii", "R. D. Shannon, Acta Cryst. A 32, 751 (1976)", "10.1107/S0567739476001551"),
     "spearman": Reference("Rank correlation", "C. Spearman, Am. J. Psychol. 15, 72 (1904)", "10.2307/1412159"),
     "mace": Reference("MACE-MP", "I. Batatia et al., arXiv:2401.00096 (2024)", "10.48550/arXiv.2401.00096"),
     "sevennet": Reference(
         "SevenNet", "Y. Park et al., J. Chem. Theory Comput. 20, 4857 (2024)", "10.1021/acs.jctc.4c00190"
     ),
     "orb": Reference("Orb", "M. Neumann et al., arXiv:2410.22570 (2024)", "10.48550/arXiv.2410.22570"),
+    "power spectrum": Reference(
+        "Smooth overlap of atomic positions",
+        "A. P. Bartók, R. Kondor, G. Csányi, Phys. Rev. B 87, 184115 (2013)",
+        "10.1103/PhysRevB.87.184115",
+    ),
+    "sparse gp": Reference(
+        "Sparse Gaussian-process potentials learned on the fly",
+        "A. Hajibabaei, C. W. Myung, K. S. Kim, Phys. Rev. B 103, 214102 (2021)",
+        "10.1103/PhysRevB.103.214102",
+    ),
+    "softening": Reference(
+        "Softening of learned potentials",
+        "B. Deng et al., npj Comput. Mater. 11, 9 (2025)",
+        "10.1038/s41524-024-01500-6",
+    ),
     "parsl": Reference("Parsl", "Y. Babuji et al., HPDC 2019, 25", "10.1145/3307681.3325400"),
 }
 
@@ -129,7 +178,7 @@ def references_of(
 ) -> list[Reference]:
     """Return the references of the methods that a study with these choices uses, in the order of their use.
 
-    `conditions` may hold ``gases`` (at a temperature) and ``voltage``.
+    `conditions` may hold ``gases`` (at a temperature), ``voltage``, the ensemble and the analyses of transport.
     """
     keys = ["ase", "pymatgen", "spglib", "parsl", optimizer]
     for level in levels:
@@ -146,4 +195,16 @@ def references_of(
     if stages & {"stability", "contact", "window"}:
         keys += ["hull", "simplex", "gases", "metastability", "materials project"]
         keys += ["gases at conditions"] if "gases" in conditions else []
-    return [REFERENCES[key] for key in dict.fromkeys(keys)]
+    return [REFERENCES[key] for key in dict.fromkeys([*keys, *_of_runs(stages, conditions)])]
+
+
+def _of_runs(stages: frozenset[str], conditions: frozenset[str]) -> list[str]:
+    """Return the keys of the methods of molecular dynamics and of the analyses of transport."""
+    keys = ["power spectrum", "sparse gp", "softening"] if "potential" in stages else []
+    if "dynamics" in stages:
+        keys += ["langevin"] + [key for key in ("nvt", "npt") if key in conditions]
+    if "transport" in stages:
+        keys += ["unwrapping", "displacement"]
+        keys += ["van-hove"] if "van-hove" in conditions else []
+        keys += ["channels", "radii"] if "channels" in conditions else []
+    return keys

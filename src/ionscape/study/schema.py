@@ -12,18 +12,22 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from ionscape.doping.settings import DopingRoute, DopingSettings
+from ionscape.doping.settings import DopingRoute, DopingSettings, Repeats
+from ionscape.dynamics.learning_plan import LearningPlan
+from ionscape.dynamics.settings import DynamicsPlan
 from ionscape.errors import InputError, nearest
 from ionscape.levels.calculation import RelaxationSettings
+from ionscape.potential.gate import GateSettings
 from ionscape.settings import Settings
 from ionscape.stability.settings import ContactSettings, StabilitySettings, WindowSettings
 from ionscape.structures.voids import VoidSettings
 from ionscape.study.comparison import ReferenceValue
 from ionscape.study.engine import EngineSettings
+from ionscape.transport.plan import TransportPlan
 
 
 class About(Settings):
@@ -54,10 +58,21 @@ class LevelTable(Settings):
 
 
 class Levels(Settings):
-    """The levels of the study: the cheap one explores, the dear one (optional) decides."""
+    """The levels of the study: the cheap one explores, the dear one decides, the fast one runs for long.
+
+    Dear and fast ones are optional.
+    """
 
     cheap: LevelTable = Field(default_factory=LevelTable, description="Level of every stage.")
     dear: LevelTable | None = Field(None, description="Level of the last step of funnels.")
+    fast: LevelTable | None = Field(
+        None, description="Level of long runs, such as a learned potential; [dynamics] asks for it by `level`."
+    )
+
+    def tables(self) -> dict[str, LevelTable]:
+        """Return the levels that are given, by what they are for."""
+        given = {role: getattr(self, role) for role in type(self).model_fields}
+        return {role: table for role, table in given.items() if table is not None}
 
 
 class DopingTable(DopingSettings):
@@ -66,6 +81,40 @@ class DopingTable(DopingSettings):
     routes: Annotated[tuple[DopingRoute, ...], Field(min_length=1, strict=False)] = Field(
         description="The routes by which dopants enter."
     )
+
+
+class DynamicsTable(DynamicsPlan):
+    """The stage of molecular dynamics: which materials at which temperatures, and how atoms are moved."""
+
+    level: Literal["cheap", "dear", "fast", "learned"] = Field(
+        "cheap", description="Which one of [levels] gives the forces; 'learned' is the potential of [potential]."
+    )
+    compositions: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] = Field(
+        ("host",), description="Materials: 'host', or a content of [doping] as 'ROUTE, COUNT'."
+    )
+    supercell: Annotated[tuple[Repeats, Repeats, Repeats] | None, Field(strict=False)] = Field(
+        None,
+        description="Repeats of the host cell in which all materials are run; without it those of [doping]. Doped "
+        "cells are repeated where they fit into it, else the same contents are searched anew in it.",
+    )
+    keep: int = Field(
+        5, ge=1, le=1000, description="Configurations relaxed where a doped cell is searched anew in `supercell`."
+    )
+    gate: GateSettings = Field(
+        default_factory=GateSettings,
+        description="With a learned potential: what it must keep on dear frames of every run, or "
+        "the numbers of the run are refused.",
+    )
+
+
+class PotentialTable(LearningPlan):
+    """The stage that learns a potential on the fly, for all materials of [dynamics] together."""
+
+    level: Literal["cheap", "dear"] = Field("cheap", description="Which one of [levels] teaches.")
+
+
+class TransportTable(TransportPlan):
+    """The stage of ion transport: what is read off every run of [dynamics]."""
 
 
 class Study(Settings):
@@ -89,6 +138,9 @@ class Study(Settings):
     window: WindowSettings | None = Field(
         None, description="Electrochemical windows of the host, doped cells and other phases."
     )
+    potential: PotentialTable | None = Field(None, description="A potential learned for the molecular dynamics.")
+    dynamics: DynamicsTable | None = Field(None, description="Molecular dynamics of the host and doped cells.")
+    transport: TransportTable | None = Field(None, description="Ion transport in the runs of [dynamics].")
     reference: Annotated[tuple[ReferenceValue, ...], Field(strict=False)] = Field(
         (), description="Numbers of another study, to stand beside ours."
     )

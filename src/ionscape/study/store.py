@@ -33,6 +33,7 @@ from ionscape.errors import StoreError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+RESULT = "result.json"
 MARKER = "store.json"
 FOLDERS = ("calculations", "working", "locks")
 
@@ -84,7 +85,7 @@ class Store:
         working = self.root / "working"
         return sorted(path.name for path in working.iterdir() if path.name not in self)
 
-    def read(self, key: str, name: str = "result.json") -> dict[str, Any]:
+    def read(self, key: str, name: str = RESULT) -> dict[str, Any]:
         """Return the JSON file `name` of the finished calculation `key`, after checking its hash.
 
         Raises

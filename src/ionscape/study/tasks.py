@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib.metadata
+import importlib.util
 import json
 import platform
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ionscape import __version__
-from ionscape.errors import CalculationError
+from ionscape.errors import CalculationError, InputError
 from ionscape.study.store import Store, request_key
 
 if TYPE_CHECKING:
@@ -27,11 +29,28 @@ if TYPE_CHECKING:
     from ionscape.dynamics.settings import DynamicsSettings
     from ionscape.levels.calculation import RelaxationSettings
     from ionscape.levels.registry import Level
+    from ionscape.study.learned import LearningRequest
+    from ionscape.transport.stage import TransportRequest
 
 #: Beside the result of a run of molecular dynamics: what differs from machine to machine.
 TIMING = "timing.json"
+#: Beside the result of an analysis of transport: the arrays that figures show.
+CURVES = "curves.npz"
 #: Raised by one whenever a change of code changes what a calculation of this kind means.
-MEANING = {"relaxation": 1, "single-point": 1, "dynamics": 1}
+MEANING = {"relaxation": 1, "single-point": 1, "dynamics": 1, "transport": 1, "learning": 1}
+#: Frames whose analysis takes about as long as a step of molecular dynamics: for the time left, not for results.
+FRAMES_PER_STEP = 1000
+#: Settings of an analysis that change how it is done, not what it gives.
+MEANS = {"threads", "memory_limit_GB"}
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where a calculation is done: its folder, the store it belongs to, and its threads."""
+
+    folder: Path
+    store: Store
+    threads: int
 
 
 def relaxation_request(structure: Structure, level: Level, settings: RelaxationSettings) -> dict[str, Any]:
@@ -49,11 +68,59 @@ def dynamics_request(run: RunRequest) -> dict[str, Any]:
     return {**_request("dynamics", run.structure, run.level), "settings": run.settings.model_dump(mode="json")}
 
 
-def expected_steps(request: dict[str, Any]) -> int:
+def transport_request(analysis: TransportRequest) -> dict[str, Any]:
+    """Return the request for the analysis of a stored run.
+
+    An analysis without the optional package of the channels is another one than with it.
+    """
+    channels = "channels" in analysis.settings.analyses and importlib.util.find_spec("pyzeo") is not None
+    return {
+        "kind": "transport",
+        "meaning": MEANING["transport"],
+        "run": analysis.run.key,
+        "settings": analysis.settings.model_dump(mode="json", exclude=MEANS),
+        "channels": channels,
+        "seed": analysis.seed,
+    }
+
+
+def learning_request(asked: LearningRequest) -> dict[str, Any]:
+    """Return the request for a potential that is learned on the fly."""
+    return {
+        "kind": "learning",
+        "meaning": MEANING["learning"],
+        "level": _level_request(asked.level),
+        "cells": [structure_to_json(cell, digits=10) for cell in asked.cells],
+        "stretches": [
+            {"cell": one.cell, "settings": one.settings.model_dump(mode="json")} for one in asked.stretches
+        ],
+        "learning": asked.learning.model_dump(mode="json"),
+        "training": asked.training.model_dump(mode="json"),
+    }
+
+
+def size(request: dict[str, Any], store: Store) -> int:
+    """Return the number of atoms that `request` is about."""
+    if request["kind"] == "transport":
+        request = store.read(request["run"], "input.json")
+    if request["kind"] == "learning":
+        return max(len(cell["species"]) for cell in request["cells"])
+    return len(request["structure"]["species"])
+
+
+def expected_steps(request: dict[str, Any], store: Store) -> int:
     """Return the number of steps that `request` will take; 0 if only its end will tell."""
-    if request["kind"] != "dynamics":
-        return 0
-    return _dynamics_settings(request).steps
+    if request["kind"] == "transport":
+        return 1 + int(store.read(request["run"])["frames"]) // FRAMES_PER_STEP
+    if request["kind"] == "learning":
+        return sum(_dynamics_settings(stretch).steps for stretch in request["stretches"])
+    return _dynamics_settings(request).steps if request["kind"] == "dynamics" else 0
+
+
+def pace(request: dict[str, Any]) -> str:
+    """Return what `request` has in common with others that take equally long for an atom and step: its level."""
+    level = request.get("level")
+    return request["kind"] if level is None or request["kind"] == "learning" else json.dumps(level, sort_keys=True)
 
 
 def _dynamics_settings(request: dict[str, Any]) -> DynamicsSettings:
@@ -66,9 +133,13 @@ def _request(kind: str, structure: Structure, level: Level) -> dict[str, Any]:
     return {
         "kind": kind,
         "meaning": MEANING[kind],
-        "level": {"settings": dict(level.settings), "identity": level.identity()},
+        "level": _level_request(level),
         "structure": structure_to_json(structure, digits=10),
     }
+
+
+def _level_request(level: Level) -> dict[str, Any]:
+    return {"settings": dict(level.settings), "identity": level.identity()}
 
 
 def structure_to_json(structure: Structure, digits: int | None = None) -> dict[str, Any]:
@@ -112,20 +183,20 @@ def _calculate(request: dict[str, Any], key: str, store: Store, threads: int) ->
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     try:
-        result = KINDS[request["kind"]](request, folder, threads)
+        result = KINDS[request["kind"]](request, Desk(folder, store, threads))
     except CalculationError as error:
         result = {"failure": str(error)}
     provenance = _provenance(time.monotonic() - started, threads)
     store.publish(key, {"input.json": request, "result.json": result, "provenance.json": provenance})
 
 
-def _relaxation(request: dict[str, Any], folder: Path, threads: int) -> dict[str, Any]:
+def _relaxation(request: dict[str, Any], desk: Desk) -> dict[str, Any]:
     from ionscape.levels.calculation import RelaxationSettings
     from ionscape.levels.relaxation import relax_structure
 
     structure = structure_from_json(request["structure"])
     settings = RelaxationSettings(**request["settings"])
-    state = relax_structure(structure, _calculator(request, threads), settings, folder)
+    state = relax_structure(structure, _level(request, desk).calculator(desk.threads), settings, desk.folder)
     return {
         "structure": structure_to_json(state.structure),
         "energy_eV": state.last.energy,
@@ -137,25 +208,25 @@ def _relaxation(request: dict[str, Any], folder: Path, threads: int) -> dict[str
     }
 
 
-def _single_point(request: dict[str, Any], folder: Path, threads: int) -> dict[str, Any]:
+def _single_point(request: dict[str, Any], desk: Desk) -> dict[str, Any]:
     from ionscape.levels.evaluation import evaluate_structure
 
-    del folder
-    return evaluate_structure(structure_from_json(request["structure"]), _calculator(request, threads))
+    calculator = _level(request, desk).calculator(desk.threads)
+    return evaluate_structure(structure_from_json(request["structure"]), calculator)
 
 
-def _dynamics(request: dict[str, Any], folder: Path, threads: int) -> dict[str, Any]:
+def _dynamics(request: dict[str, Any], desk: Desk) -> dict[str, Any]:
     from dataclasses import asdict
 
     from ionscape.dynamics.averages import run_averages
     from ionscape.dynamics.simulate import PRODUCTION, simulate
 
     identity = json.dumps(request["level"]["identity"], sort_keys=True)
-    calculator = _level(request).own_calculator(threads)
+    calculator = _level(request, desk).own_calculator(desk.threads)
     structure = structure_from_json(request["structure"])
-    end = simulate(structure, calculator, _dynamics_settings(request), folder, identity)
-    averages = run_averages(folder / PRODUCTION)
-    (folder / TIMING).write_text(json.dumps({"ms_per_step": end.ms_per_step}))
+    end = simulate(structure, calculator, _dynamics_settings(request), desk.folder, identity)
+    averages = run_averages(desk.folder / PRODUCTION)
+    (desk.folder / TIMING).write_text(json.dumps({"ms_per_step": end.ms_per_step}))
     result: dict[str, Any] = {
         "steps": end.steps,
         "frames": end.frames,
@@ -167,21 +238,49 @@ def _dynamics(request: dict[str, Any], folder: Path, threads: int) -> dict[str, 
     return {**result, "structure": structure_to_json(end.structure), "drift_eV_per_atom_per_ps": end.drift}
 
 
-def _calculator(request: dict[str, Any], threads: int) -> Any:
-    return _level(request).calculator(threads)
+def _transport(request: dict[str, Any], desk: Desk) -> dict[str, Any]:
+    import numpy as np
+
+    from ionscape.dynamics.readers import open_trajectory
+    from ionscape.dynamics.simulate import PRODUCTION
+    from ionscape.transport.analysis import analyse_transport
+    from ionscape.transport.curves import transport_curves, write_curves
+    from ionscape.transport.records import transport_record
+    from ionscape.transport.settings import TransportSettings
+
+    settings = TransportSettings(**request["settings"], threads=desk.threads)
+    try:
+        trajectory = open_trajectory(desk.store.folder(request["run"]) / PRODUCTION, mobile=settings.mobile)
+        result = analyse_transport(trajectory, settings, np.random.default_rng(request["seed"]))
+    except InputError as error:  # another try would end the same way
+        raise CalculationError(str(error)) from None
+    write_curves(transport_curves(result), desk.folder / CURVES)
+    return transport_record(result)
 
 
-def _level(request: dict[str, Any]) -> Level:
+def _learning(request: dict[str, Any], desk: Desk) -> dict[str, Any]:
+    from ionscape.study.learned import learn
+
+    return learn(request, desk.folder, desk.threads, structure_from_json)
+
+
+def _level(request: dict[str, Any], desk: Desk) -> Level:
     from ionscape.levels.registry import Level
+    from ionscape.study.learned import MODEL, STORED
 
     level = request["level"]
-    return Level.of(level["identity"]["name"], level["settings"])
+    name = level["identity"]["name"]
+    if name.startswith(STORED):
+        name = f"sgpr:{desk.store.folder(name.removeprefix(STORED)) / MODEL}"
+    return Level.of(name, level["settings"])
 
 
-KINDS: dict[str, Callable[[dict[str, Any], Path, int], dict[str, Any]]] = {
+KINDS: dict[str, Callable[[dict[str, Any], Desk], dict[str, Any]]] = {
     "relaxation": _relaxation,
     "single-point": _single_point,
     "dynamics": _dynamics,
+    "transport": _transport,
+    "learning": _learning,
 }
 
 

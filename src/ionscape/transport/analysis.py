@@ -196,7 +196,7 @@ class _Analysis:
         interval, threads = self.ions.frame_interval, self.settings.threads
         alone = self.asked("diffusion", lambda: diffusion(self.positions, interval, workers=threads))
         charges = np.full(len(self.ions.symbols), charge)
-        together = self.asked("conductivity", lambda: collective_diffusion(self.positions, charges, interval))
+        together = self.asked("conductivity", lambda: self._together(alone, charges))
         squared = len(charges) * charge**2 / volume
         return {
             "displacement": self.asked(
@@ -222,6 +222,14 @@ class _Analysis:
             "percolation": self.asked("density", lambda: self._percolation(density)),
             "hopping": self.asked("jumps", lambda: hopping_picture(ions, density, alone, settings)),
         }
+
+    def _together(
+        self, alone: Diffusion | NotDiffusive | Failure, charges: Array
+    ) -> Diffusion | NotDiffusive | Failure:
+        """Return the collective coefficient; none where ions for themselves stay or fly."""
+        if isinstance(alone, NotDiffusive) and not alone.imprecise:
+            return Failure(f"the ions do not diffuse each for itself: {alone.reason}")
+        return collective_diffusion(self.positions, charges, self.ions.frame_interval)
 
     def _self(self, alone: Diffusion | NotDiffusive | Failure) -> Diffusion | NotDiffusive | Failure:
         if alone is not NOT_ASKED:

@@ -3,9 +3,9 @@ r"""Diffusion coefficient with an interval, or the reason why the run does not t
     D = lim_{t→∞} ⟨|Δr(t)|²⟩ / 2 d t  =  lim_{p→0} S_p / 2 δ
 
 S_p is the power of the displacements (`spectrum`), δ the time between frames, d the number of directions. The
-limit and its posterior come from `extrapolation`; they are widened by what the scatter of displacements over
-windows shows beyond normal and independent ions (`dispersion`): few hops, groups that move together, mobility that
-changes with time. What is estimated, how well its intervals cover known truth and where it fails:
+limit and its posterior come from `extrapolation`, for normal and independent ions; they are widened by the
+variance that the run itself shows beyond that (`dispersion`): few hops, groups that move together, mobility
+that changes with time. What is estimated, how well its intervals cover known truth and where it fails:
 ``docs/concepts/diffusion.md``.
 """
 
@@ -20,7 +20,7 @@ from scipy import stats
 from ionscape.errors import InputError
 from ionscape.results import frozen
 from ionscape.transport.dispersion import Dispersion, dispersion
-from ionscape.transport.extrapolation import Limit, limit, mode_dispersion
+from ionscape.transport.extrapolation import Limit, limit, mode_dispersion, quantiles
 from ionscape.transport.spectrum import DisplacementSpectrum, displacement_spectrum
 from ionscape.units import Array, Count, Diffusivity, DiffusivityArray, Number, Time
 
@@ -29,17 +29,21 @@ FEWEST_FRAMES = 16
 MOST_STANDING = 0.1
 #: Smallest ratio of the diffusive to the localised part of the mean-square displacement over the whole run.
 LEAST_TRAVEL = 3.0
-#: Largest ratio of the ends of the 95 % interval.
-WIDEST = 5.0
+#: Largest ratio of the ends of the 95 % interval. Where many runs of a kind exceed it, those told are too high.
+WIDEST = 10.0
 #: Latest begin of the diffusive regime, as a share of the run.
 SLOWEST_SHARE = 0.3
-#: Most that the logarithm of D is moved by scatter.
-LARGEST_LOG = 7.0
 #: Distance between neighbouring sites, Å, and hops that may have happened, but did not, with 5 % probability:
 #: for the upper bound of D where nothing hopped.
 HOP_LENGTH, HOPS_MISSED = 3.0, 3.0
+#: Probability of groups below which they are left out.
+UNLIKELY = 0.1
+#: Smallest mean-square displacement over half of the run, as a part of what D says of it, where many ions tell it.
+LEAST_MOVED = 0.5
 #: Quantiles by which a distribution is multiplied with another.
-LEVELS = (np.arange(41) + 0.5) / 41
+LEVELS, FINE_LEVELS = (np.arange(61) + 0.5) / 61, (np.arange(301) + 0.5) / 301
+_WIDE = "the 95 % interval spans"
+ONE_SIGMA = stats.norm.cdf([-1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,7 @@ class Diffusion:
     tensor
         D along and between the Cartesian axes, (d, d), of trace d · `value`; principal axes are its eigenvectors.
     group_size
-        Variance of the displacements over that of ions that move independently; about the number of ions that
-        move together.
+        Variance of D over that of ions that move independently; about the number of ions that move together.
     hops_per_ion
         Effective number of independent hops per diffusing ion in the run; as many as windows where motion is
         normal.
@@ -101,12 +104,15 @@ class NotDiffusive:
         A run shorter than this cannot tell D.
     run_time
         Length of the run.
+    imprecise
+        Whether the ions do diffuse, and only their number or that of their hops is too small to tell how fast.
     """
 
     upper_bound: Diffusivity
     reason: str
     needed: Time
     run_time: Time
+    imprecise: bool = False
 
 
 def diffusion(positions: Array, frame_interval: float, *, workers: int = 1) -> Diffusion | NotDiffusive:
@@ -128,7 +134,7 @@ def diffusion(positions: Array, frame_interval: float, *, workers: int = 1) -> D
         If positions are not finite, the ions never move, or there are fewer than 16 frames.
     """
     checked(positions, frame_interval)
-    return _judged(positions, displacement_spectrum(positions, workers), frame_interval)
+    return _judged(positions, displacement_spectrum(positions, workers), frame_interval, workers)
 
 
 def collective_diffusion(positions: Array, charges: Array, frame_interval: float) -> Diffusion | NotDiffusive:
@@ -185,35 +191,37 @@ def checked(positions: Array, frame_interval: float) -> None:
 
 @dataclass(frozen=True)
 class _Evidence:
-    """All that is known of one run: posterior of 2 D δ as sorted draws, and where they come from."""
+    """All that is known of one run: posterior of 2 D δ, and where it comes from."""
 
     draws: Array
-    summed: Array
+    weights: Array
     limit: Limit
     scatter: Dispersion
-    excess: float
-    moving: float
-
-    def quantile(self, level: float) -> float:
-        return float(np.interp(level, self.summed, self.draws))
+    hops_per_ion: float
 
     @property
-    def hops_per_ion(self) -> float:
-        windows = self.scatter.blocks
-        return min(1 / (self.excess * self.moving), windows) if self.excess > 0 else windows
+    def group_size(self) -> float:
+        odds = self.scatter.probability_of_groups
+        return 1 + odds * (self.scatter.group_size - 1)
+
+    def quantile(self, level: float) -> float:
+        return float(quantiles(self.draws, self.weights, np.array([level]))[0])
 
 
-def _judged(positions: Array, spectrum: DisplacementSpectrum, frame_interval: float) -> Diffusion | NotDiffusive:
-    found = _evidence(positions, spectrum)
+def _judged(
+    positions: Array, spectrum: DisplacementSpectrum, frame_interval: float, workers: int = 1
+) -> Diffusion | NotDiffusive:
+    found = _evidence(positions, spectrum, workers)
     run_time = spectrum.modes * frame_interval
-    refusal = _refusal(found, spectrum.modes)
+    refusal = _refusal(found, spectrum.modes) or _unmoved(positions, found)
     if refusal is not None:
         why, factor = refusal
+        imprecise = why.startswith(_WIDE)
         needed = max(factor, 1.0) * run_time
         reason = f"{why}; more than {needed / 1000:.3g} ps needed"
         missed = HOPS_MISSED * HOP_LENGTH**2 / (2 * spectrum.dimensions * spectrum.ions * run_time)
         upper = found.quantile(0.95) / (2 * frame_interval)
-        return NotDiffusive(max(upper, missed), reason, needed, run_time)
+        return NotDiffusive(max(upper, missed), reason, needed, run_time, imprecise)
     value = found.quantile(0.5) / (2 * frame_interval)
     return Diffusion(
         value=value,
@@ -221,7 +229,7 @@ def _judged(positions: Array, spectrum: DisplacementSpectrum, frame_interval: fl
         high95=found.quantile(0.975) / (2 * frame_interval),
         begins_at=max(found.limit.transient, 1.0) * frame_interval,
         tensor=frozen(_tensor(spectrum, found.limit) * value),
-        group_size=found.scatter.ratio,
+        group_size=found.group_size,
         hops_per_ion=found.hops_per_ion,
         n_ions=spectrum.ions,
         n_frames=len(positions),
@@ -243,40 +251,63 @@ def _refusal(found: _Evidence, modes: int) -> tuple[str, float] | None:
         return "the ions have hopped less than once", 1 / found.hops_per_ion
     wide = math.log(found.quantile(0.975) / low) / math.log(WIDEST)
     if wide > 1:
-        return f"the 95 % interval spans a factor of more than {WIDEST:.0f}", wide**2
+        return f"{_WIDE} a factor of more than {WIDEST:.0f}", wide**2
     return None
 
 
-def _evidence(positions: Array, spectrum: DisplacementSpectrum) -> _Evidence:
-    """Return the posterior of 2 D δ, widened by the scatter beyond normal and independent ions."""
-    long_time = limit(spectrum)
-    n, mean = spectrum.modes, max(long_time.mean, 1e-300)
-    longest = max(n // 8, 1)
-    window = int(np.clip(max(round(n / long_time.modes), math.ceil(min(long_time.offset / mean, n))), 1, longest))
-    scatter = dispersion(positions, window)
-    phi = float(mode_dispersion(spectrum)[min(n // (2 * window), n - 1)])
-    normal = 2 * phi / (spectrum.ions * spectrum.dimensions)
-    dilution = min(scatter.mean / (spectrum.dimensions * mean * window), 1e6) ** 2
-    excess = min(max(scatter.independent - normal, 0.0) * dilution * window / n, 1.0)
-    draws, weights = _widened(long_time, scatter, excess)
-    order = np.argsort(draws)
-    summed = np.cumsum(weights[order])
-    return _Evidence(draws[order], summed / summed[-1], long_time, scatter, excess, spectrum.ions / phi)
+def _unmoved(positions: Array, found: _Evidence) -> tuple[str, float] | None:
+    """Return why D is not told if the ions move less far than it says; None if they move as far.
+
+    In a run shorter than a few vibrations all modes are those of vibrations and flights, whose powers have no
+    plateau to see. But the mean-square displacement over half of the run, 2 d D t where ions diffuse and more
+    where they rattle beside, is then far too small. Its relative variance is 4 / 3 N d for N ions, d directions.
+    """
+    half, ions, directions = len(positions) // 2, positions.shape[1], positions.shape[2]
+    origins = np.linspace(0, len(positions) - half - 1, min(len(positions) - half, 256)).astype(int)
+    moved = np.asarray(positions[origins + half], dtype=float) - positions[origins]
+    share = float((moved**2).sum(axis=2).mean()) / max(found.quantile(0.5) * directions * half, 1e-300)
+    if share >= LEAST_MOVED * (1 - 2 * math.sqrt(4 / (3 * ions * directions))):
+        return None
+    return "the ions move less far than they would if they diffused: the run shows no more than flights", 4.0
 
 
-def _widened(long_time: Limit, scatter: Dispersion, excess: float) -> tuple[Array, Array]:
-    """Return draws and weights of 2 D δ: if ions move independently, and if they move in groups, by their odds."""
-    freedom = max(scatter.blocks - 1, 1)
-    factors = np.exp(stats.t.ppf(LEVELS, scatter.ions * freedom) * math.sqrt(excess))
-    alone = (long_time.draws[:, None] * factors).ravel()
-    weights = np.repeat(long_time.weights, len(LEVELS)) / len(LEVELS)
-    order = np.argsort(alone)
-    middle = float(np.interp(0.5, np.cumsum(weights[order]), alone[order]))
-    stretch = math.sqrt(scatter.ratio) * stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975)
-    distance = np.log(np.maximum(alone, 1e-300) / max(middle, 1e-300))
-    grouped = middle * np.exp(np.clip(stretch * distance, -LARGEST_LOG, LARGEST_LOG))
-    odds = scatter.probability_of_groups if scatter.ions > 1 else 0.0
-    return np.concatenate([alone, grouped]), np.concatenate([weights * (1 - odds), weights * odds])
+def _evidence(positions: Array, spectrum: DisplacementSpectrum, workers: int) -> _Evidence:
+    """Return the posterior of 2 D δ: if ions move independently, in groups and by turns, by their odds."""
+    long_time, phi = limit(spectrum), mode_dispersion(spectrum)
+    scatter = dispersion(positions, spectrum, long_time.influence, phi, workers)
+    if scatter.probability_of_groups > UNLIKELY:
+        grouped = limit(spectrum, scatter.group_size)
+        scatter = dispersion(positions, spectrum, grouped.influence, phi, workers)
+    alone = 1 - scatter.probability_of_groups - scatter.probability_of_turns
+    parts = [(alone, long_time, scatter.independent, 1.0)]
+    if scatter.probability_of_turns > UNLIKELY:
+        parts.append((scatter.probability_of_turns, long_time, scatter.in_turns, 1.0))
+    if scatter.probability_of_groups > UNLIKELY:
+        parts.append((scatter.probability_of_groups, grouped, scatter.independent, scatter.group_size))
+        long_time = grouped if scatter.probability_of_groups > 0.5 else long_time
+    draws = [_widened(limit_, excess, scatter.normal * size) for _, limit_, excess, size in parts]
+    weights = [np.full(len(values), part[0]) for values, part in zip(draws, parts, strict=True)]
+    excess = _variance(long_time, scatter.normal) * float(np.median(scatter.independent))
+    hops = float(phi[0]) / (spectrum.ions * max(excess, 1e-300))
+    return _Evidence(np.concatenate(draws), np.concatenate(weights), long_time, scatter, min(hops, spectrum.modes))
+
+
+def _variance(long_time: Limit, normal: float) -> float:
+    """Return the variance of ln D of normal walkers: that of small changes, or of the posterior if it is less."""
+    low, high = np.log(np.maximum(long_time.quantiles(ONE_SIGMA), 1e-300))
+    return float(min(((high - low) / 2) ** 2, normal / max(long_time.mean, 1e-300) ** 2))
+
+
+def _widened(long_time: Limit, excess: Array, normal: float) -> Array:
+    """Return equally likely values of 2 D δ.
+
+    To the variance of ln D that `long_time` has, `excess` (quantiles) times that of normal walkers is added.
+    """
+    middle = long_time.quantiles(FINE_LEVELS)
+    added = np.minimum(excess * _variance(long_time, normal), 1.0)
+    moved = np.sort((np.sqrt(added)[:, None] * stats.norm.ppf(LEVELS)).ravel())
+    factors = np.exp(np.interp(LEVELS, (np.arange(len(moved)) + 0.5) / len(moved), moved))
+    return np.asarray((middle[:, None] * factors).ravel())
 
 
 def _tensor(spectrum: DisplacementSpectrum, long_time: Limit) -> Array:

@@ -4,18 +4,20 @@ The lowest modes of the spectrum are described by the shapes of `relaxation`. Th
 the sum over all kinds of motion (walk, one or two relaxations, with or without diffusion, persistent) and over
 their relaxation rates, weighted by their evidence
 
-    p(A | S) ∝ Σ_kinds w_kind ∫ ds π(s) ∫ dθ π(θ) L(S | θ, s),    π(θ) ∝ (Σθ)^−m,   π(log s) ∝ s^½
+    p(A | S) ∝ Σ_kinds w_kind ∫ ds π(s) ∫ dθ π(θ) L(S | θ, s)
 
-(m the number of terms: the logarithm of the total power, and its shares among the terms, are uniform). The
-integral over rates is a sum over a grid that is refined where the likelihood is, the one over amplitudes
-importance sampling with a fixed low-discrepancy sequence, so that the same data give the same answer. As many
-modes are used as these shapes can describe (deviance test); high modes, where vibrations are resolved, are
-dropped.
+The prior has no scale: the logarithms of the total power and of the rates s are uniform, and the shares of the
+m terms θ in the power have the Dirichlet distribution of parameter ½ (Jeffreys). The integral over rates is a
+sum over a grid that is refined where the likelihood is, the one over amplitudes importance sampling with a
+fixed low-discrepancy sequence, so that the same data give the same answer. As many modes are used as these
+shapes can describe (deviance test); high modes, where vibrations are resolved, are dropped.
 """
 
 from __future__ import annotations
 
 import functools
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +28,7 @@ from ionscape.transport.relaxation import (
     Motion,
     Observed,
     fitted_amplitudes,
+    inverse_sums,
     log_likelihoods,
     observed,
     offsets,
@@ -42,20 +45,20 @@ FEWEST_MODES = 6
 #: Modes are halved until the deviance is as large as this by chance with at least this probability.
 GOODNESS = 0.05
 #: Prior weights of `relaxation.KINDS`, in their order.
-PRIOR = (40.0, 2.0, 6.0, 1.0, 1.0, 1.0)
+PRIOR = (40.0, 1.0, 1.0, 0.3, 0.3, 0.3)
 #: Slowest relaxation considered, in modes: one that decays as exp(−2π t/T) within the run of length T.
 SLOWEST = 2.0
 #: Fastest, in multiples of the number of modes used: noise there.
 FASTEST = 4.0
-#: Exponent a of the prior of rates, π(log s) ∝ s^a: relaxations are rather fast than as slow as the run.
-RATE_EXPONENT = 0.5
 #: Logarithm of the likelihood below the best at which a grid point no longer counts.
 NEGLIGIBLE = 9.0
+#: Parameter of the Dirichlet prior of the shares of the terms in the power.
+SHARE = 0.5
 #: Excess of the slope of the mean-square displacement at which it counts as straight.
 STRAIGHT = 0.05
 #: Points per rate of the grid with one and two rates, and rounds of refinement.
 POINTS, ROUNDS = {0: 1, 1: 16, 2: 10}, 5
-DRAWS, TAIL = 256, 6
+DRAWS, TAIL = 128, 6
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,12 @@ class Limit:
         Å².
     goodness
         Probability of a deviance as large as found by chance.
+    log_evidence
+        Logarithm of the evidence of all kinds together.
+    fitted
+        Power of the likeliest shape in the bins, Å², (bins,).
+    influence
+        Change of the mean of 2 D δ with the power of a mode, (modes used,).
     """
 
     draws: AreaArray
@@ -86,11 +95,25 @@ class Limit:
     transient: Number
     offset: Area
     goodness: Number
+    log_evidence: Number
+    fitted: AreaArray
+    influence: NumberArray
 
     @property
     def mean(self) -> float:
         """Mean of 2 D δ, Å²."""
         return float(self.weights @ self.draws)
+
+    def quantiles(self, levels: Array) -> Array:
+        """Return quantiles of 2 D δ, Å²."""
+        return quantiles(self.draws, self.weights, levels)
+
+
+def quantiles(draws: Array, weights: Array, levels: Array) -> Array:
+    """Return quantiles of weighted draws."""
+    order = np.argsort(draws)
+    summed = np.cumsum(weights[order])
+    return np.asarray(np.interp(levels, (summed - weights[order] / 2) / summed[-1], draws[order]))
 
 
 @dataclass(frozen=True)
@@ -106,26 +129,31 @@ class _Shapes:
     prior: Array
 
 
-def limit(spectrum: DisplacementSpectrum, most_modes: int | None = None) -> Limit:
+def limit(spectrum: DisplacementSpectrum, group_size: float = 1.0) -> Limit:
     """Return the posterior of the limit of `spectrum` for long times.
 
     Parameters
     ----------
     spectrum
         At least `FEWEST_MODES` modes.
-    most_modes
-        Use no more modes than these.
+    group_size
+        Number of ions that move as one.
     """
-    modes = min(spectrum.modes, most_modes or spectrum.modes)
-    dispersion = mode_dispersion(spectrum)
+    modes = spectrum.modes
+    freedom = spectrum.ions * spectrum.dimensions / group_size / spectrum.binned(mode_dispersion(spectrum))
     while True:
         bins = max(int(np.searchsorted(spectrum.edges, modes, side="right")) - 1, 1)
-        seen = observed(spectrum, bins, spectrum.binned(dispersion)[:bins])
-        shapes = [_explored(seen, kind, weight) for kind, weight in zip(KINDS, PRIOR, strict=True)]
-        goodness = _goodness(seen, shapes)
-        if goodness > GOODNESS or modes // 2 < 2 * FEWEST_MODES:
-            return _posterior(seen, shapes, goodness)
+        seen = observed(spectrum.power, spectrum.edges[: bins + 1], freedom[:bins])
+        found = extrapolated(seen, KINDS, PRIOR)
+        if found.goodness > GOODNESS or modes // 2 < 2 * FEWEST_MODES:
+            return found
         modes //= 2
+
+
+def extrapolated(seen: Observed, kinds: Sequence[Motion], prior: Sequence[float]) -> Limit:
+    """Return the posterior of the limit of a spectrum if it is one of `kinds`, of the weights `prior`."""
+    shapes = [_explored(seen, kind, weight) for kind, weight in zip(kinds, prior, strict=True)]
+    return _posterior(seen, shapes, _goodness(seen, shapes))
 
 
 def mode_dispersion(spectrum: DisplacementSpectrum) -> Array:
@@ -169,13 +197,13 @@ def _explored(seen: Observed, kind: Motion, weight: float) -> _Shapes:
 
 
 def _prior_of_rates(rates: Array, low: Array, high: Array, bounds: tuple[Array, Array], points: int) -> Array:
-    """Return the logarithm of the prior weight of every point of the grid, π(log s) ∝ s^½ on the bounds."""
+    """Return the logarithm of the prior weight of every point of the grid, uniform in log s on the bounds."""
     if rates.shape[1] == 0:
         return np.zeros(1)
     cell = np.prod((high - low) / (points - 1))
-    a = RATE_EXPONENT
-    whole = np.prod((np.exp(a * bounds[1]) - np.exp(a * bounds[0])) / a) / rates.shape[1]
-    return np.asarray(a * rates.sum(axis=1) + np.log(cell / whole))
+    # s_1 < s_2: of two rates, half of the square
+    whole = np.prod(bounds[1] - bounds[0]) / rates.shape[1]
+    return np.full(len(rates), np.log(cell / whole))
 
 
 def _goodness(seen: Observed, shapes: list[_Shapes]) -> float:
@@ -188,10 +216,15 @@ def _goodness(seen: Observed, shapes: list[_Shapes]) -> float:
 
 def _posterior(seen: Observed, shapes: list[_Shapes], goodness: float) -> Limit:
     best = max(float((s.likelihood + s.prior).max()) for s in shapes)
-    evidence = [_drawn(seen, [shape], best)[1].sum() for shape in shapes]
-    standing = sum(e for e, shape in zip(evidence, shapes, strict=True) if not shape.kind.diffuses) / sum(evidence)
-    moving = [shape for shape in shapes if shape.kind.diffuses]
-    draws, weights = _drawn(seen, moving, max(float((s.likelihood + s.prior).max()) for s in moving))
+    drawn = [_drawn(seen, shape) for shape in shapes]
+    # every kind has draws relative to its own best point, so that hopeless ones do not vanish
+    scale = [math.exp(max(float((s.likelihood + s.prior).max()) - best, -700.0)) for s in shapes]
+    evidence = np.array([share.sum() * factor for (_, share, _), factor in zip(drawn, scale, strict=True)])
+    moving = [k for k, shape in enumerate(shapes) if shape.kind.diffuses]
+    most = max(scale[k] for k in moving)
+    draws = np.concatenate([drawn[k][0] for k in moving])
+    weights = np.concatenate([drawn[k][1] * (scale[k] / most) for k in moving])
+    inverse = np.sum([drawn[k][2] * (scale[k] / most) for k in moving], axis=0)
     kept = (weights > 1e-8 * weights.max()) & (draws > 0)
     likeliest = shapes[int(np.argmax(evidence))]
     j = int(np.argmax(likeliest.likelihood + likeliest.prior))
@@ -201,43 +234,52 @@ def _posterior(seen: Observed, shapes: list[_Shapes], goodness: float) -> Limit:
     return Limit(
         draws=draws[kept],
         weights=weights[kept] / weights[kept].sum(),
-        standing=float(standing),
+        standing=float(1 - evidence[moving].sum() / evidence.sum()),
         modes=seen.used,
         transient=float(1 / rates[0]) if likeliest.kind.persistent else transient(rates, heights, slope, STRAIGHT),
         offset=float(heights.sum()),
         goodness=goodness,
+        log_evidence=best + float(np.log(evidence.sum() / len(evidence))),
+        fitted=likeliest.amplitudes[j] @ likeliest.parts[j],
+        influence=_influence(seen, draws, weights, inverse),
     )
 
 
-def _drawn(seen: Observed, shapes: list[_Shapes], best: float) -> tuple[Array, Array]:
-    """Return draws of the long-time limit over all grid points that matter beside `best`, and their weights."""
-    parts = [
-        _importance(seen, shape, int(j), best)
-        for shape in shapes
-        for j in np.flatnonzero(shape.likelihood + shape.prior > best - NEGLIGIBLE - 3)
-    ]
-    values = np.concatenate([values for values, _ in parts]) if parts else np.zeros(0)
-    return values, np.concatenate([share for _, share in parts]) if parts else np.zeros(0)
+def _influence(seen: Observed, draws: Array, weights: Array, inverse: Array) -> Array:
+    """Return ∂⟨2 D δ⟩/∂S of every mode: −w_b Cov(2 D δ, 1/μ_b), as ∂ log L/∂S_b = −w_b/μ_b, over the posterior."""
+    mean = weights @ draws / weights.sum()
+    by_bin = -seen.weight * (inverse[1] - mean * inverse[0]) / weights.sum()
+    return np.asarray(np.repeat(by_bin / seen.widths, seen.widths))
 
 
-def _importance(seen: Observed, shape: _Shapes, j: int, best: float) -> tuple[Array, Array]:
-    """Return draws of the long-time limit at grid point `j`, and their share of the evidence."""
-    active = np.flatnonzero(shape.parts[j].max(axis=1) > 0)
+def _drawn(seen: Observed, shape: _Shapes) -> tuple[Array, Array, Array]:
+    """Return draws of the long-time limit over all grid points that matter, their shares, and `inverse_sums`.
+
+    Shares are those of the evidence, which is in units of likelihood times prior at the best point. Importance
+    sampling from a Student t distribution about the likeliest amplitudes of every point.
+    """
+    height = shape.likelihood + shape.prior
+    points = np.flatnonzero(height > height.max() - NEGLIGIBLE)
+    active = np.flatnonzero(shape.parts[0].max(axis=1) > 0)
     m = len(active)
-    information = shape.information[j][np.ix_(active, active)]
-    scale = np.sqrt(np.diag(information))
-    correlation = information / np.outer(scale, scale) + 1e-8 * np.eye(m)
-    root = np.linalg.cholesky(np.linalg.inv(correlation)) / scale[:, None]
+    information = shape.information[points][:, active][:, :, active]
+    scale = np.sqrt(np.einsum("jaa->ja", information))
+    correlation = information / (scale[:, :, None] * scale[:, None, :]) + 1e-8 * np.eye(m)
+    root = np.linalg.cholesky(np.linalg.inv(correlation)) / scale[:, :, None]
     z = _sequence()[:, :m]
-    amplitudes = np.zeros((len(z), shape.parts.shape[1]))
-    amplitudes[:, active] = shape.amplitudes[j][active] + z @ root.T
-    proposal = _log_student((z**2).sum(axis=1), m) - np.log(np.abs(np.diag(root))).sum()
-    total = np.maximum(amplitudes.sum(axis=1), 1e-300)
-    prior = special.gammaln(m) - m * np.log(total) + shape.prior[j]
-    likelihood = log_likelihoods(shape.parts[j], seen.power, seen.weight, amplitudes)
-    share = np.exp(likelihood + prior - proposal - best)
-    long_time = amplitudes[:, 0] + (amplitudes[:, 1] if shape.kind.persistent else 0.0)
-    return long_time, share / len(z)
+    amplitudes = np.zeros((len(points), len(z), shape.parts.shape[1]))
+    amplitudes[:, :, active] = shape.amplitudes[points][:, None, active] + np.einsum("za,jba->jzb", z, root)
+    volume = np.log(np.abs(np.einsum("jaa->ja", root))).sum(axis=1)
+    proposal = _log_student((z**2).sum(axis=1), m) - volume[:, None]
+    total = np.maximum(amplitudes.sum(axis=2), 1e-300)
+    shares = np.maximum(amplitudes[:, :, active] / total[:, :, None], 1e-12)
+    prior = special.gammaln(m * SHARE) - m * special.gammaln(SHARE) + (SHARE - 1) * np.log(shares).sum(axis=2)
+    prior += shape.prior[points, None] - m * np.log(total)
+    likelihood = log_likelihoods(shape.parts[points], seen.power, seen.weight, amplitudes)
+    share = np.exp(np.minimum(likelihood + prior - proposal - height.max(), 600.0)) / len(z)
+    long_time = amplitudes[..., 0] + (amplitudes[..., 1] if shape.kind.persistent else 0.0)
+    inverse = inverse_sums(shape.parts[points], amplitudes, share, long_time)
+    return long_time.ravel(), share.ravel(), inverse
 
 
 @functools.cache

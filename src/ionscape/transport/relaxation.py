@@ -24,11 +24,13 @@ from dataclasses import dataclass
 import numba as nb
 import numpy as np
 
-from ionscape.transport.spectrum import DisplacementSpectrum, noise_shape
-from ionscape.units import AreaArray, Array, Count, NumberArray
+from ionscape.transport.spectrum import noise_shape
+from ionscape.units import AreaArray, Array, Count, Indices, Number, NumberArray
 
-#: Steps of Fisher scoring, halvings of one step, sweeps of the bounded least squares inside it.
-SCORING_STEPS, HALVINGS, SWEEPS = 40, 6, 200
+#: Modes of a wide bin at which terms are evaluated.
+POINTS = 8
+#: Steps of Fisher scoring, and halvings of one step.
+SCORING_STEPS, HALVINGS = 40, 6
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,14 @@ class Motion:
 
 
 WALK = Motion(0, diffuses=True)
+PERSISTENT = Motion(1, diffuses=True, persistent=True)
 KINDS = (
     WALK,
     Motion(1, diffuses=True),
     Motion(2, diffuses=True),
     Motion(1, diffuses=False),
     Motion(2, diffuses=False),
-    Motion(1, diffuses=True, persistent=True),
+    PERSISTENT,
 )
 
 
@@ -55,28 +58,42 @@ KINDS = (
 class Observed:
     """The lowest modes of a spectrum, in bins: mean power `power`, half the degrees of freedom `weight` of each.
 
-    `widths` are the numbers of modes, `shape` is g_p of these modes, `modes` the number of all modes of the run.
+    `widths` are the numbers of modes in the bins. `shape`, (bins, points), is g_p of modes in the bins,
+    `shares` how much each counts in its bin; `last` is g_p of the highest mode, `used` the number of modes in
+    the bins, `modes` that of all modes of the run.
     """
 
     power: AreaArray
     weight: NumberArray
-    widths: NumberArray
+    widths: Indices
     shape: NumberArray
+    shares: NumberArray
+    last: Number
+    used: Count
     modes: Count
 
-    @property
-    def used(self) -> int:
-        """Number of modes that are used."""
-        return len(self.shape)
 
+def observed(power: Array, edges: Indices, freedom: Array) -> Observed:
+    """Return the bins between `edges` of a spectrum.
 
-def observed(spectrum: DisplacementSpectrum, bins: int, dispersion: Array) -> Observed:
-    """Return the first `bins` bins of `spectrum`; `dispersion` is the excess of the variance of their power."""
-    widths = np.diff(spectrum.edges)[:bins]
-    power = np.add.reduceat(spectrum.power, spectrum.edges[:-1])[:bins] / widths
-    weight = widths * spectrum.ions * spectrum.dimensions / 2 / dispersion
-    shape = noise_shape(spectrum.modes)[: spectrum.edges[bins]]
-    return Observed(power, weight, widths.astype(float), shape, spectrum.modes)
+    Parameters
+    ----------
+    power
+        Power of all modes of the run, (modes,).
+    edges
+        First mode of every bin and, last, the end of the last one, (bins + 1,).
+    freedom
+        Degrees of freedom of the power of one mode, by bin, (bins,).
+    """
+    widths = np.diff(edges)
+    mean = np.add.reduceat(power[: edges[-1]], edges[:-1]) / widths
+    few = np.minimum(widths, POINTS)[:, None]
+    place = np.arange(POINTS)[None] + 0.5
+    modes = edges[:-1, None] + 0.5 + np.minimum(place, few - 0.5) * widths[:, None] / few
+    shares = np.where(place < few, 1 / few, 0.0)
+    shape = 4 * np.sin(np.pi * modes / (2 * (len(power) + 1))) ** 2
+    last = float(noise_shape(len(power))[edges[-1] - 1])
+    return Observed(mean, widths * freedom / 2, widths, shape, shares, last, int(edges[-1]), len(power))
 
 
 def terms(seen: Observed, kind: Motion, log_rates: Array) -> Array:
@@ -87,13 +104,21 @@ def terms(seen: Observed, kind: Motion, log_rates: Array) -> Array:
     found = np.zeros((len(log_rates), 3, len(seen.power)))
     if kind.diffuses:
         found[:, 0] = 1.0
-    starts = np.concatenate([[0], np.cumsum(seen.widths)[:-1]]).astype(int)
     for k in range(kind.relaxations):
-        h = squared_rates(log_rates[:, k], seen.modes)[:, None]
-        relaxing = h / (seen.shape + h) if kind.persistent else seen.shape / (seen.shape + h)
-        if not kind.persistent:
-            relaxing = relaxing / relaxing[:, -1:]
-        found[:, k + 1] = np.add.reduceat(relaxing, starts, axis=1) / seen.widths
+        h = squared_rates(log_rates[:, k], seen.modes)
+        risen = _risen(h, seen.shape, seen.shares)
+        found[:, k + 1] = 1 - risen if kind.persistent else risen * ((seen.last + h) / seen.last)[:, None]
+    return found
+
+
+@nb.njit(cache=True)
+def _risen(squared: Array, shape: Array, shares: Array) -> Array:
+    """Return the mean of g/(g + h) in every bin, (sets, bins)."""
+    found = np.zeros((len(squared), len(shape)))
+    for j in range(len(squared)):
+        for b in range(len(shape)):
+            for q in range(shape.shape[1]):
+                found[j, b] += shares[b, q] * shape[b, q] / (shape[b, q] + squared[j])
     return found
 
 
@@ -111,8 +136,7 @@ def offsets(kind: Motion, log_rates: Array, amplitudes: Array, seen: Observed) -
     if kind.persistent or kind.relaxations == 0:
         return np.zeros(kind.relaxations)
     h = squared_rates(log_rates, seen.modes)
-    last = seen.shape[-1]
-    c = amplitudes[1 : 1 + kind.relaxations] * (last + h) / last
+    c = amplitudes[1 : 1 + kind.relaxations] * (seen.last + h) / seen.last
     return np.asarray(2 * c / np.sqrt(h**2 + 4 * h))
 
 
@@ -140,6 +164,26 @@ def rate_sets(kind: Motion, low: Array, high: Array, points: int) -> Array:
 
 
 @nb.njit(cache=True)
+def _multiplied(parts: Array, power: Array, weight: Array, theta: Array) -> Array:
+    """Return amplitudes of no smaller likelihood: each times the root of the ratio of what pulls it up and down.
+
+    Source: Févotte & Idier, Neural Comput. 23 (2011) 2421, doi:10.1162/NECO_a_00168 (Itakura–Saito divergence).
+    """
+    mean = np.zeros(parts.shape[1])
+    for p in range(len(theta)):
+        mean += theta[p] * parts[p]
+    new = theta.copy()
+    for p in range(len(theta)):
+        up, down = 0.0, 0.0
+        for b in range(len(mean)):
+            if mean[b] > 0:
+                up += weight[b] * parts[p, b] * power[b] / mean[b] ** 2
+                down += weight[b] * parts[p, b] / mean[b]
+        new[p] = theta[p] * np.sqrt(up / down) if down > 0 else 0.0
+    return new
+
+
+@nb.njit(cache=True)
 def fitted_amplitudes(parts: Array, power: Array, weight: Array) -> tuple[Array, Array, Array]:
     """Return the most likely amplitudes ≥ 0 of every set of terms, the log-likelihood, the information.
 
@@ -161,19 +205,20 @@ def fitted_amplitudes(parts: Array, power: Array, weight: Array) -> tuple[Array,
     for j in range(sets):
         theta = np.zeros(number)
         for p in range(number):
-            theta[p] = mean if parts[j, p].max() > 0 else 0.0
+            theta[p] = mean / number if parts[j, p].max() > 0 else 0.0
         old = _log_likelihood(parts[j], power, weight, theta)
         for _ in range(SCORING_STEPS):
             target, matrix = _scoring(parts[j], power, weight, theta)
-            new = _bounded(matrix, target, theta)
+            new = _bounded(matrix, target)
             step, value = 1.0, -np.inf
             for _ in range(HALVINGS):
                 value = _log_likelihood(parts[j], power, weight, theta + step * (new - theta))
                 if value >= old - 1e-9:
                     break
                 step *= 0.5
-            if value < old - 1e-9:
-                break
+            if value < old - 1e-9:  # far from the maximum scoring may overshoot in any part of the step
+                new, step = _multiplied(parts[j], power, weight, theta), 1.0
+                value = _log_likelihood(parts[j], power, weight, new)
             theta = theta + step * (new - theta)
             gained, old = value - old, value
             if gained < 1e-4:
@@ -185,13 +230,35 @@ def fitted_amplitudes(parts: Array, power: Array, weight: Array) -> tuple[Array,
 
 @nb.njit(cache=True)
 def log_likelihoods(parts: Array, power: Array, weight: Array, amplitudes: Array) -> Array:
-    """Return the logarithm of the likelihood of every row of `amplitudes` (draws, 3), −∞ where one is negative."""
-    found = np.empty(len(amplitudes))
-    for i in range(len(amplitudes)):
-        if amplitudes[i].min() < 0:
-            found[i] = -np.inf
-        else:
-            found[i] = _log_likelihood(parts, power, weight, amplitudes[i])
+    """Return the logarithm of the likelihood of `amplitudes` (sets, draws, 3), −∞ where one is negative.
+
+    `parts` are the terms of every set, (sets, 3, bins).
+    """
+    found = np.empty(amplitudes.shape[:2])
+    for j in range(len(amplitudes)):
+        for i in range(amplitudes.shape[1]):
+            if amplitudes[j, i].min() < 0:
+                found[j, i] = -np.inf
+            else:
+                found[j, i] = _log_likelihood(parts[j], power, weight, amplitudes[j, i])
+    return found
+
+
+@nb.njit(cache=True)
+def inverse_sums(parts: Array, amplitudes: Array, share: Array, values: Array) -> Array:
+    """Return Σ share/μ and Σ share · value/μ over sets and draws, (2, bins), μ the power of a draw in a bin."""
+    found = np.zeros((2, parts.shape[2]))
+    least = 1e-7 * share.max()
+    for j in range(len(parts)):
+        for i in range(amplitudes.shape[1]):
+            if share[j, i] <= least:
+                continue
+            for b in range(parts.shape[2]):
+                mu = 0.0
+                for p in range(parts.shape[1]):
+                    mu += amplitudes[j, i, p] * parts[j, p, b]
+                found[0, b] += share[j, i] / mu
+                found[1, b] += share[j, i] * values[j, i] / mu
     return found
 
 
@@ -226,19 +293,42 @@ def _scoring(parts: Array, power: Array, weight: Array, theta: Array) -> tuple[A
 
 
 @nb.njit(cache=True)
-def _bounded(matrix: Array, target: Array, start: Array) -> Array:
-    """Return the minimiser x ≥ 0 of ½ xᵀ M x − yᵀ x, by sweeps over the unknowns."""
-    x = start.copy()
-    for _ in range(SWEEPS):
-        change = 0.0
-        for p in range(len(x)):
-            if matrix[p, p] > 0:
-                gradient = target[p]
-                for q in range(len(x)):
-                    gradient -= matrix[p, q] * x[q]
-                value = max(x[p] + gradient / matrix[p, p], 0.0)
-                change = max(change, abs(value - x[p]))
-                x[p] = value
-        if change < 1e-9 * x.max():
+def _bounded(matrix: Array, target: Array) -> Array:
+    """Return the minimiser x ≥ 0 of ½ xᵀ M x − yᵀ x: the best of the free minimisers over subsets of unknowns."""
+    number = len(target)
+    best, found = 0.0, np.zeros(number)
+    for subset in range(2**number - 1, 0, -1):
+        x = _solved(matrix, target, subset)
+        if x.min() < 0:
+            continue
+        gain = 0.0
+        for p in range(number):
+            gain += target[p] * x[p]
+        if gain > best:
+            best, found = gain, x
+        if subset == 2**number - 1:
             break
+    return found
+
+
+@nb.njit(cache=True)
+def _solved(matrix: Array, target: Array, subset: int) -> Array:
+    """Return M⁻¹ y of the unknowns whose bit is in `subset`, the others 0; negative where M is singular there."""
+    number = len(target)
+    m, x = matrix.copy(), target.copy()
+    for p in range(number):
+        if not subset >> p & 1:
+            m[p, :], m[:, p], m[p, p], x[p] = 0.0, 0.0, 1.0, 0.0
+    for p in range(number):
+        if m[p, p] <= 1e-12 * matrix[p, p] or m[p, p] <= 0:
+            return np.full(number, -1.0)
+        for q in range(p + 1, number):
+            factor = m[q, p] / m[p, p]
+            for r in range(p, number):
+                m[q, r] -= factor * m[p, r]
+            x[q] -= factor * x[p]
+    for p in range(number - 1, -1, -1):
+        for q in range(p + 1, number):
+            x[p] -= m[p, q] * x[q]
+        x[p] /= m[p, p]
     return x

@@ -14,6 +14,7 @@ information, but their errors at different lags are strongly correlated.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,9 +23,9 @@ from scipy import fft
 from ionscape.results import frozen
 from ionscape.units import AreaArray, Array, Count, Indices, NumberArray
 
-#: Modes below this number stay alone; above, bins widen by 2^(1/6).
+#: Modes below this number stay alone; above, bins widen by 2^(1/4).
 SINGLE_MODES = 12
-BINS_PER_OCTAVE = 6
+BINS_PER_OCTAVE = 4
 #: Numbers of float64 held at once while modes are computed, 64 MB.
 BLOCK = 8_000_000
 
@@ -93,11 +94,7 @@ def displacement_spectrum(positions: Array, workers: int = 1) -> DisplacementSpe
     edges = bin_edges(modes)
     power, scatter = np.zeros(modes), np.zeros(modes - 1)
     tensor = np.zeros((len(edges) - 1, dimensions, dimensions))
-    step = max(1, BLOCK // (frames * dimensions))
-    for start in range(0, ions, step):
-        block = np.asarray(positions[:, start : start + step], dtype=float)
-        moved = np.ascontiguousarray(np.diff(block, axis=0).transpose(1, 2, 0))
-        amplitude = fft.dst(moved, type=1, norm="ortho", axis=-1, workers=workers, overwrite_x=True)
+    for _, amplitude in amplitude_blocks(positions, workers):
         for one in amplitude:
             own = (one**2).sum(axis=0)
             power += own
@@ -109,6 +106,16 @@ def displacement_spectrum(positions: Array, workers: int = 1) -> DisplacementSpe
     return DisplacementSpectrum(
         frozen(power / (ions * dimensions)), frozen(tensor / ions), frozen(scatter), edges, ions, dimensions
     )
+
+
+def amplitude_blocks(positions: Array, workers: int = 1) -> Iterator[tuple[Array, Array]]:
+    """Yield displacements v and their modes V of some ions, both (ions, d, modes); arguments as above."""
+    frames, ions, dimensions = positions.shape
+    step = max(1, BLOCK // (frames * dimensions))
+    for start in range(0, ions, step):
+        block = np.asarray(positions[:, start : start + step], dtype=float)
+        moved = np.ascontiguousarray(np.diff(block, axis=0).transpose(1, 2, 0))
+        yield moved, fft.dst(moved, type=1, norm="ortho", axis=-1, workers=workers)
 
 
 def bin_edges(modes: int) -> Indices:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from ionscape.dynamics.formats.source import Frame, Header, Types, different_atoms
 from ionscape.dynamics.formats.text import opened
+from ionscape.dynamics.trajectory import TrajectoryWarning
 from ionscape.errors import InputError, unreadable
 
 
@@ -23,7 +25,9 @@ class AseTrajectory:
     def __init__(self, path: Path, types: Types = None) -> None:  # noqa: ARG002  every format takes types
         self.path = path
         with self._opened() as reader:
-            first = reader[0]
+            first = self._read(reader, 0)
+            if isinstance(first, InputError):
+                raise first
             description = getattr(reader, "description", None) or {}
         self._count = len(first)
         self.header = Header(
@@ -43,8 +47,8 @@ class AseTrajectory:
                     error,
                     "an ASE trajectory",
                     where=str(self.path),
-                    expected="a .traj file that was closed",
-                    remedy="A file cut in the middle cannot be read: write it again, or use extended XYZ.",
+                    expected="a whole .traj file, or one cut behind its table of frames",
+                    remedy="The table that says where frames begin is lost: copy the file again.",
                 ) from None
             if empty:
                 raise InputError(
@@ -56,22 +60,37 @@ class AseTrajectory:
             yield reader
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the frames in order."""
+        """Yield the complete frames in order; those behind a cut are left out with a warning."""
         with self._opened() as reader:
             for index in range(len(reader)):
-                yield self._frame(reader, index)
+                atoms = self._read(reader, index)
+                if not isinstance(atoms, InputError):
+                    yield self._frame(atoms, index)
+                    continue
+                if not isinstance(self._read(reader, len(reader) - 1), InputError):
+                    raise atoms
+                warnings.warn(
+                    f"{self.path}: ends within frame {index}, which is left out with all behind it "
+                    f"(of {len(reader)} frames: a file that was not copied whole)",
+                    TrajectoryWarning,
+                    stacklevel=2,
+                )
+                return
 
-    def _frame(self, reader: Any, index: int) -> Frame:
+    def _read(self, reader: Any, index: int) -> Any:
+        """Return the atoms of a frame, or the error if it cannot be read."""
         try:
-            atoms = reader[index]
-        except Exception as error:  # noqa: BLE001
-            raise unreadable(
+            return reader[index]
+        except Exception as error:  # noqa: BLE001  a damaged frame raises anything
+            return unreadable(
                 error,
                 "a frame",
                 where=f"{self.path}, frame {index}",
                 expected="a whole .traj file",
-                remedy="The file is damaged there: write it again.",
-            ) from None
+                remedy="The file is damaged there: copy it again, or write it again.",
+            )
+
+    def _frame(self, atoms: Any, index: int) -> Frame:
         if len(atoms) != self._count or tuple(atoms.get_chemical_symbols()) != self.header.symbols:
             where = f"{self.path}, frame {index}"
             raise different_atoms(where, atoms.get_chemical_formula("reduce"), f"{self._count} in the same order")

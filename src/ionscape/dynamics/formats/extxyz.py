@@ -63,7 +63,7 @@ class ExtendedXyz:
         self._check(labels, window.data[head.end() : end] if self._hashes is None else b"", where)
         window.position = end
         energy, temperature = _value(keys, "energy"), _value(keys, "temperature")
-        return Frame(table, self._cell(keys, where), energy, temperature), keys
+        return Frame(table, self._cell(keys, where), energy, temperature, _time(keys)), keys
 
     def _columns_of(self, keys: dict[str, str], where: str) -> Indices:
         properties = keys.get("properties", "species:S:1:pos:R:3")

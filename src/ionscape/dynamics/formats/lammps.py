@@ -108,7 +108,7 @@ class LammpsDump:
                     "equally spaced frames",
                 )
             last = raw.step
-            yield Frame(self._coordinates(raw), raw.cell)
+            yield Frame(self._coordinates(raw), raw.cell, clock=float(raw.step))
 
     def _coordinates(self, raw: _Raw) -> Array:
         ids = self._ids_of(raw.table)

@@ -70,7 +70,7 @@ class PackageTrajectory:
                     raise different_atoms(
                         f"{self.path}, frame {index}", f"{len(positions)} atoms", f"{len(symbols)}"
                     )
-                yield Frame(positions, cell), time
+                yield Frame(positions, cell, clock=time if self.path.suffix.lower() in _WITH_TIME else None), time
         except InputError:
             raise
         except Exception as error:  # noqa: BLE001  readers raise anything

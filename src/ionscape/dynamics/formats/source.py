@@ -34,12 +34,17 @@ class Header:
 
 
 class Frame(NamedTuple):
-    """One configuration as a file holds it: coordinates (atoms, 3) of the kind of its source, cell in Å."""
+    """One configuration as a file holds it: coordinates (atoms, 3) of the kind of its source, cell in Å.
+
+    `clock` is the step or the time of the frame in any unit, by which frames are known again in files of one run
+    that overlap; None if the format tells neither.
+    """
 
     coordinates: Array
     cell: Array
     energy: float | None = None
     temperature: float | None = None
+    clock: float | None = None
 
 
 class Source(Protocol):

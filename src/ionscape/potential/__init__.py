@@ -1,0 +1,1 @@
+"""Machine-learned potentials: sparse Gaussian-process regression, its training, evaluation and dynamics."""

@@ -1,0 +1,204 @@
+"""A fit that grows: frames and inducing environments are added as they come; all is fitted anew now and then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ionscape.potential.active_settings import LearningSettings
+from ionscape.potential.descriptor import Descriptor
+from ionscape.potential.evidence import Noise, Sums, most_likely_noise
+from ionscape.potential.frames import Frame, training_set_hash
+from ionscape.potential.inducing import LEAST_VARIANCE, shared_choice
+from ionscape.potential.kernel import DotProductKernel
+from ionscape.potential.labels import frame_rows
+from ionscape.potential.model import Provenance, SparseModel
+from ionscape.potential.regression import SparseRegression
+from ionscape.potential.training import CANDIDATES, baseline_of, first_guess, kernel_matrix
+from ionscape.potential.uncertainty import covariance_loss, whitened_kernels
+from ionscape.potential.whitening import WhitenedSpace
+from ionscape.units import GPA_PER_EV_PER_A3, Array, Indices, NumberArray
+
+#: Usual scatter of labels about a potential, kept for the kinds of which there are few: meV/atom, eV/Å, GPa.
+_USUAL = Noise(energy=1e-3, force=0.05, stress=0.1 / GPA_PER_EV_PER_A3, signal=1.0)
+#: Frames before the scatter of energies and stresses can be told from the data.
+_ENOUGH = 10
+#: Part of the inducing environments that is filled by share; the rest is for what is new.
+_FILLED = 0.8
+
+
+class GrowingFit:
+    """A sparse-GP potential to which frames are added.
+
+    A fit from the beginning is a function of the frames alone, and each frame after it adds to it: the same frames
+    in the same order always give the same bits.
+
+    Parameters
+    ----------
+    species
+        Symbols of the potential, by atomic number.
+    settings
+        Descriptor, kernel, size, growth.
+    """
+
+    def __init__(self, species: tuple[str, ...], settings: LearningSettings) -> None:
+        self._settings, asked = settings, settings.training
+        self.descriptor = Descriptor(species, asked.descriptor)
+        self.kernel = DotProductKernel(asked.powers)
+        self.baseline = baseline_of(self.descriptor)
+        self.frames: list[Frame] = []
+        self._kinds: list[Indices] = []
+
+    def refit(self, frames: Sequence[Frame]) -> None:
+        """Choose inducing environments and noise for `frames`, and fit to them from the beginning."""
+        self.frames = list(frames)
+        self._kinds = [self.descriptor.indices(list(one.symbols), "frames of the dear level") for one in frames]
+        self._inducing = self._chosen()
+        self._owner = np.repeat(np.arange(len(self._inducing)), [len(q) for q in self._inducing])
+        guess = first_guess(self.frames, self._kinds, len(self._inducing))
+        self._space = WhitenedSpace(guess, kernel_matrix(self._inducing, self.kernel), self.kernel.variance())
+        rows = []
+        for number in range(len(self.frames)):
+            raw = frame_rows(*self._frame(number), self.baseline, self._inducing, self.kernel, guess)
+            rows.append((raw.kinds, raw.labels, self._space.whitened(raw)))
+        self._regression = SparseRegression(self._space, self._noise(rows), grows=self._room() > 0)
+        while rows:  # each is let go once it is in: they are as large as the fit
+            self._regression.add_whitened(*rows.pop(0))
+
+    def add(self, frame: Frame, model: SparseModel) -> None:
+        """Add `frame`, and its environments that the last `model` knows too little of."""
+        kinds = self.descriptor.indices(list(frame.symbols), "frame of the dear level")
+        self.frames.append(frame)
+        self._kinds.append(kinds)
+        rows = frame_rows(frame, kinds, self.baseline, self._inducing, self.kernel, self._space.guess)
+        arrival = np.argsort(np.argsort(self._owner, kind="stable"), kind="stable")
+        rows = type(rows)(rows.kinds, rows.labels, rows.offsets, rows.kernels[:, arrival])
+        self._regression.add_rows(rows)
+        features = self.baseline.descriptors(frame.positions, frame.cell, kinds, frame.periodic).features
+        new = self._unknown(model, features, kinds)
+        if len(new):
+            self._induce(features[new], kinds[new])
+
+    def model(self, level: str, spread: tuple[float, ...]) -> SparseModel:
+        """Return the potential as it is now, calibrated by `spread` (`calibration`)."""
+        offsets, weights = self._regression.solution()
+        places: list[Indices] = [np.flatnonzero(self._owner == kind) for kind in range(len(self._inducing))]
+        return SparseModel(
+            descriptor=self.descriptor,
+            kernel=self.kernel,
+            inducing=tuple(self._inducing),
+            weights=tuple(weights[each] for each in places),
+            offsets=offsets,
+            noise=self._regression.noise,
+            factors=tuple(self._space.factor[np.ix_(each, each)] for each in places),
+            triangle=self._regression.triangle,
+            columns=tuple(np.asarray(each + len(offsets)) for each in places),
+            provenance=self._provenance(level),
+            spread=spread,
+            rank=self._settings.training.rank,
+        )
+
+    def _room(self) -> int:
+        return self._settings.training.inducing - len(self._owner)
+
+    def _frame(self, number: int) -> tuple[Frame, Indices]:
+        return self.frames[number], self._kinds[number]
+
+    def _least(self, environments: int, there: int = 0) -> int:
+        """Return how many of some environments become inducing at least, when so many are there already."""
+        room = round(_FILLED * self._settings.training.inducing) - there
+        return max(0, min(round(self._settings.environment_share * environments), room))
+
+    def _chosen(self) -> list[NumberArray]:
+        rng = np.random.default_rng((self._settings.training.seed, len(self.frames)))
+        species = len(self.descriptor.species)
+        counts = np.bincount(np.concatenate(self._kinds), minlength=species)
+        keep = np.minimum(1.0, CANDIDATES / np.maximum(counts, 1))
+        found: list[list[NumberArray]] = [[] for _ in range(species)]
+        for frame, kinds in zip(self.frames, self._kinds, strict=True):
+            features = self.baseline.descriptors(frame.positions, frame.cell, kinds, frame.periodic).features
+            taken = rng.random(len(kinds)) < keep[kinds]
+            for kind in range(species):
+                found[kind].append(features[taken & (kinds == kind)])
+        candidates = [np.concatenate(each) for each in found]
+        most, level = self._settings.training.inducing, self._settings.environment_loss
+        chosen = shared_choice(candidates, self.kernel, most, level)
+        least = self._least(int(counts.sum()))
+        if sum(len(rows) for rows in chosen) < least:
+            chosen = shared_choice(candidates, self.kernel, least)
+        return [each[rows] for each, rows in zip(candidates, chosen, strict=True)]
+
+    def _unknown(self, model: SparseModel, features: NumberArray, kinds: Indices) -> Indices:
+        """Return the atoms whose environments are to become inducing: greedy, until none has too much loss."""
+        most = min(self._room(), self._settings.environments_per_frame)
+        loss, known = covariance_loss(model, features, kinds), np.zeros((0, len(kinds)))
+        taken: list[int] = []
+        variance = self.kernel.variance()
+        level, least = self._settings.environment_loss, min(most, self._least(len(kinds), len(self._owner)))
+        while len(taken) < most and loss.max() > (level if len(taken) >= least else LEAST_VARIANCE):
+            pivot = int(loss.argmax())
+            row = self._residual(model, features, kinds, pivot) - known[:, pivot] @ known
+            row /= np.sqrt(loss[pivot] * variance)
+            known = np.concatenate([known, row[None]])
+            loss = np.maximum(loss - row**2 / variance, 0.0)
+            loss[pivot] = 0.0
+            taken.append(pivot)
+        return np.array(taken, dtype=np.int64)
+
+    def _residual(self, model: SparseModel, features: NumberArray, kinds: Indices, pivot: int) -> NumberArray:
+        """Return the covariances of all environments with one, given the inducing ones."""
+        same = np.flatnonzero(kinds == kinds[pivot])
+        known = whitened_kernels(model, int(kinds[pivot]), features[same])
+        row = np.zeros(len(kinds))
+        here = int(np.flatnonzero(same == pivot)[0])
+        row[same] = self.kernel(features[same] @ features[pivot]) - known[:, here] @ known
+        return row
+
+    def _induce(self, features: NumberArray, kinds: Indices) -> None:
+        """Add inducing environments, with their kernel sums in all frames."""
+        species = len(self._inducing)
+        order = np.argsort(kinds, kind="stable")
+        parts = [features[order][kinds[order] == kind] for kind in range(species)]
+        sums = np.concatenate(
+            [
+                frame_rows(*self._frame(number), self.baseline, parts, self.kernel, self._space.guess).kernels
+                for number in range(len(self.frames))
+            ]
+        )
+        features, kinds = features[order], kinds[order]
+        kernels = np.zeros((len(kinds), len(self._owner) + len(kinds)))
+        for kind, part in enumerate(parts):
+            of_kind = np.flatnonzero(kinds == kind)
+            known = np.concatenate([self._owner, kinds]) == kind
+            mine = np.concatenate([self._inducing[kind], part])
+            kernels[np.ix_(of_kind, np.flatnonzero(known))] = self.kernel(part @ mine.T)
+            self._inducing[kind] = mine
+        self._regression.add_inducing(kernels, sums)
+        self._owner = np.concatenate([self._owner, kinds])
+
+    def _noise(self, rows: Sequence[tuple[Indices, Array, NumberArray]]) -> Noise:
+        asked = self._settings.training
+        given = (asked.energy_noise_meV_per_atom, asked.force_noise_eV_per_A, asked.stress_noise_GPa)
+        usual = (_USUAL.energy, _USUAL.force, _USUAL.stress)
+        scales = (1000.0, 1.0, GPA_PER_EV_PER_A3)
+        energy, force, stress = (
+            usual[kind] if one is None else one / scales[kind] for kind, one in enumerate(given)
+        )
+        few = len(self.frames) < _ENOUGH
+        fixed = (few or given[0] is not None, given[1] is not None, few or given[2] is not None)
+        sums = Sums(self._space.columns)
+        for one in rows:
+            sums.add(*one)
+        return most_likely_noise(sums, Noise(energy, force, stress, _USUAL.signal), fixed)
+
+    def _provenance(self, level: str) -> Provenance:
+        counts = {tuple(np.bincount(one, minlength=len(self._inducing)).tolist()) for one in self._kinds}
+        return Provenance(
+            level=level,
+            n_frames=len(self.frames),
+            training_set=training_set_hash(self.frames),
+            settings=self._settings.training.model_dump(mode="json"),
+            errors={},
+            compositions=tuple(sorted(counts)),
+        )
