@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -53,6 +54,12 @@ def judge_runs(
     frames = [_frames(outcome.trajectory, outcome.averages.frames, settings.frames) for outcome in whole]
     labels = iter(lab.label([frame for each in frames for frame in each], dear))
     verdicts = iter([_verdict(model, [next(labels) for _ in each], settings) for each in frames])
+    return dataclasses.replace(runs, runs=tuple(_judged(run, verdicts) for run in runs.runs))
+
+
+def unjudged(runs: MaterialRuns, reason: str) -> MaterialRuns:
+    """Return `runs` with the reason why nothing judges their potential: their numbers are refused."""
+    verdicts = itertools.repeat(Failure(reason))
     return dataclasses.replace(runs, runs=tuple(_judged(run, verdicts) for run in runs.runs))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ionscape.doping.funnel import DopedCell, FailedCell, Workbench, dope_all
 from ionscape.doping.proposal import DopingTask
-from ionscape.dynamics.judgement import judge_runs, refusal
+from ionscape.dynamics.judgement import judge_runs, refusal, unjudged
 from ionscape.dynamics.learning_plan import stretches_of
 from ionscape.dynamics.runs import SimulatedRun
 from ionscape.dynamics.stage import MaterialRun, MaterialRuns, StartingCell, simulate_materials
@@ -58,8 +58,11 @@ def run_dynamics(run: Run) -> MaterialRuns:
     level = _level_of_dynamics(run, table)
     found = simulate_materials(run.starting_cells, table, level, run.lab, run.study.study.seed)
     model, teacher = model_of(level), _teacher(run, level)
-    if model is None or teacher is None:
+    if model is None:
         return found
+    if teacher is None:
+        reason = "no level of the study taught it; name that level in [levels.dear] or [levels.cheap]"
+        return unjudged(found, reason)
     return judge_runs(found, model, teacher, run.lab, table.gate)
 
 

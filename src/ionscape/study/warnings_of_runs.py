@@ -20,20 +20,12 @@ def warnings_of_runs(dynamics: MaterialRuns | None, transport: MaterialTransport
     Runs that did not come to their end or to their temperature, hosts that moved, diffusion without a jump.
     """
     texts = [text for run in (dynamics.runs if dynamics else ()) for text in _of_run(run)]
-    texts += _of_level(dynamics) if dynamics else []
     for analysed in transport.runs if transport else ():
         texts += _of_analysis(analysed)
     for law in transport.laws if transport else ():
         if not isinstance(law.law, Failure):
             texts += [f"Arrhenius law of {law.material}: {note}" for note in law.law.notes]
     return texts
-
-
-def _of_level(dynamics: MaterialRuns) -> list[str]:
-    unjudged = [run for run in dynamics.runs if isinstance(run.outcome, SimulatedRun) and run.gate is None]
-    if not unjudged or not dynamics.level.startswith("sgpr:"):
-        return []
-    return ["The potential of the runs was taught by no level of this study: no gate judges them."]
 
 
 def _of_run(run: MaterialRun) -> Iterator[str]:
