@@ -7,6 +7,8 @@ import itertools
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -152,3 +154,19 @@ def test_hash_of_the_training_set_sees_every_label():
     other = alloys(2)
     other[1].calc.results["forces"][3, 1] += 1e-12
     assert training_set_hash(labelled_frames(other, "x")) != first
+
+
+def test_a_virial_stands_for_the_stress_where_a_frame_has_no_other() -> None:
+    atoms = bulk("Cu", cubic=True)
+    atoms.rattle(0.05, seed=1)
+    atoms.calc = EMT()
+    labels = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
+    with_stress, with_virial, bare = (atoms.copy() for _ in range(3))
+    with_stress.calc = SinglePointCalculator(with_stress, **labels, stress=atoms.get_stress())
+    with_virial.calc = SinglePointCalculator(with_virial, **labels)
+    with_virial.info["virial"] = -atoms.get_stress(voigt=False) * atoms.get_volume()
+    bare.calc = SinglePointCalculator(bare, **labels)
+    one, other, none = labelled_frames([with_stress, with_virial, bare], "made")
+    assert one.stress is not None
+    assert other.stress == pytest.approx(one.stress, abs=1e-12)
+    assert none.stress is None

@@ -350,6 +350,7 @@ def test_doped_cells_are_repeated_or_searched_anew(variant: Callable[..., StudyR
         ([('[levels.fast]\nname = "toy_levels:Washboard"\n', "")], r"dynamics.level.*no level 'fast'"),
         ([("[dynamics]", '[dynamics]\nmobile = ["Na"]')], r"dynamics.mobile.*no Na"),
         ([("[transport]", '[transport]\nmobile = "Na"')], r"transport.mobile.*'Na'"),
+        ([("[transport]", "[transport]\nlaw_from_K = 1500")], r"transport.law_from_K.*1500 K, above all"),
         ([("temperatures_K = [800, 1300]", "temperatures_K = [800, 800]")], r"temperatures_K.*800.* twice"),
         ([("temperature_K = 1300\n", "")], r"reference\[1\].temperature_K.*tau1 without"),
     ],

@@ -132,6 +132,8 @@ def explore(
     symbols = {site.specie.symbol for cell in cells for site in cell}
     learner = Learner(dear, symbols, settings, folder / LESSONS, level)
     done = _finished(folder / STRETCHES)
+    if done and done[-1].lessons > learner.recorded:  # lessons were lost with the machine: all comes again
+        done = []
     _note(done, folder / STRETCHES)
     if done:
         learner.resume(done[-1].lessons)

@@ -120,8 +120,7 @@ def _frame(atoms: Any, where: str) -> Frame:
             expected="atoms with the energy and forces of the level to be learned",
             remedy="Label the frames with `ionscape evaluate FRAMES --level LEVEL --out LABELLED.xyz`.",
         )
-    stress = labels.get("stress")
-    stress = None if stress is None or not all(atoms.pbc) else _voigt(stress)
+    stress = _stress(atoms, labels) if all(atoms.pbc) else None
     frame = Frame(
         symbols=tuple(atoms.get_chemical_symbols()),
         positions=atoms.get_positions(),
@@ -129,12 +128,19 @@ def _frame(atoms: Any, where: str) -> Frame:
         periodic=(bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])),
         energy=float(labels["energy"]),
         forces=np.asarray(labels["forces"], dtype=float),
-        stress=stress,
+        stress=None if stress is None else _voigt(stress),
         level=str(atoms.info.get("level", "")),
     )
     _check_numbers(frame, where)
     _check_places(frame, where)
     return frame
+
+
+def _stress(atoms: Any, labels: dict[str, Any]) -> Any:
+    """Return the stress that a frame carries, from the virial where it has this alone (as GAP's files do)."""
+    if labels.get("stress") is None and np.size(atoms.info.get("virial")) == 9:
+        return -np.asarray(atoms.info["virial"], dtype=float).reshape(3, 3) / atoms.get_volume()
+    return labels.get("stress")
 
 
 def _voigt(stress: Any) -> Array:

@@ -201,6 +201,13 @@ def _check_transport(study: Study) -> None:
             expected=f"one of {', '.join(study.dynamics.mobile) or 'none named'}",
             remedy="Name the same ion in both tables.",
         )
+    if study.transport.law_from_K > max(study.dynamics.temperatures_K):
+        raise InputError(
+            f"{study.transport.law_from_K:g} K, above all temperatures of [dynamics]",
+            where="transport.law_from_K",
+            expected=f"at most {max(study.dynamics.temperatures_K):g} K",
+            remedy="Lower it, or add hotter runs.",
+        )
 
 
 def _check_references(study: Study, host: Crystal) -> None:

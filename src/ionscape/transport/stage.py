@@ -141,8 +141,8 @@ def judge_transport(
     requests = [TransportRequest(one.run, settings, seed) for one in runs if isinstance(one.run, SimulatedRun)]
     answers = iter(lab.analyse(requests))
     found = [TransportRun(one, one.run if isinstance(one.run, Failure) else next(answers)) for one in runs]
-    materials = dict.fromkeys(one.material for one in runs)
-    warm = [one for one in found if one.of.temperature >= plan.law_from_K] or found
+    warm = [one for one in found if one.of.temperature >= plan.law_from_K]
+    materials = dict.fromkeys(one.of.material for one in warm)
     laws = tuple(_law([one for one in warm if one.of.material == name]) for name in materials)
     return MaterialTransport(tuple(found), laws, plan.mobile, plan.at_K)
 
