@@ -15,7 +15,7 @@ from ionscape.potential.kernel import DotProductKernel
 from ionscape.potential.labels import frame_rows
 from ionscape.potential.model import Provenance, SparseModel
 from ionscape.potential.regression import SparseRegression
-from ionscape.potential.training import CANDIDATES, baseline_of, first_guess, kernel_matrix
+from ionscape.potential.training import baseline_of, candidate_environments, first_guess, kernel_matrix
 from ionscape.potential.uncertainty import covariance_loss, whitened_kernels
 from ionscape.potential.whitening import WhitenedSpace
 from ionscape.units import GPA_PER_EV_PER_A3, Array, Indices, NumberArray
@@ -112,19 +112,10 @@ class GrowingFit:
 
     def _chosen(self) -> list[NumberArray]:
         rng = np.random.default_rng((self._settings.training.seed, len(self.frames)))
-        species = len(self.descriptor.species)
-        counts = np.bincount(np.concatenate(self._kinds), minlength=species)
-        keep = np.minimum(1.0, CANDIDATES / np.maximum(counts, 1))
-        found: list[list[NumberArray]] = [[] for _ in range(species)]
-        for frame, kinds in zip(self.frames, self._kinds, strict=True):
-            features = self.baseline.descriptors(frame.positions, frame.cell, kinds, frame.periodic).features
-            taken = rng.random(len(kinds)) < keep[kinds]
-            for kind in range(species):
-                found[kind].append(features[taken & (kinds == kind)])
-        candidates = [np.concatenate(each) for each in found]
+        candidates = candidate_environments(self.frames, self._kinds, self.baseline, rng)
         most, level = self._settings.training.inducing, self._settings.environment_loss
         chosen = shared_choice(candidates, self.kernel, most, level)
-        least = self._least(int(counts.sum()))
+        least = self._least(sum(len(kinds) for kinds in self._kinds))
         if sum(len(rows) for rows in chosen) < least:
             chosen = shared_choice(candidates, self.kernel, least)
         return [each[rows] for each, rows in zip(candidates, chosen, strict=True)]

@@ -152,16 +152,7 @@ class _Fit:
         return noise, regression
 
     def _inducing(self, baseline: Evaluator, kernel: DotProductKernel) -> list[NumberArray]:
-        features: list[list[NumberArray]] = [[] for _ in range(baseline.form.n_species)]
-        counts = np.array([np.bincount(kinds, minlength=len(features)) for kinds in self.species]).sum(axis=0)
-        keep = np.minimum(1.0, CANDIDATES / np.maximum(counts, 1))
-        for number, (frame, kinds) in enumerate(zip(self.frames, self.species, strict=True)):
-            self.told("environments", number, len(self.frames))
-            found = baseline.descriptors(frame.positions, frame.cell, kinds, frame.periodic).features
-            taken = self.rng.random(len(kinds)) < keep[kinds]
-            for one in range(len(features)):
-                features[one].append(found[taken & (kinds == one)])
-        candidates = [np.concatenate(each) for each in features]
+        candidates = candidate_environments(self.frames, self.species, baseline, self.rng, self.told)
         chosen = shared_choice(candidates, kernel, self.settings.inducing)
         return [each[rows] for each, rows in zip(candidates, chosen, strict=True)]
 
@@ -190,6 +181,26 @@ class _Fit:
             errors={},
             compositions=tuple(sorted(compositions)),
         )
+
+
+def candidate_environments(
+    frames: Sequence[Frame],
+    species: Sequence[Indices],
+    baseline: Evaluator,
+    rng: np.random.Generator,
+    told: Told = _silence,
+) -> list[NumberArray]:
+    """Return features of environments drawn from frames, about `CANDIDATES` of every species at most."""
+    features: list[list[NumberArray]] = [[] for _ in range(baseline.form.n_species)]
+    counts = np.array([np.bincount(kinds, minlength=len(features)) for kinds in species]).sum(axis=0)
+    keep = np.minimum(1.0, CANDIDATES / np.maximum(counts, 1))
+    for number, (frame, kinds) in enumerate(zip(frames, species, strict=True)):
+        told("environments", number, len(frames))
+        found = baseline.descriptors(frame.positions, frame.cell, kinds, frame.periodic).features
+        taken = rng.random(len(kinds)) < keep[kinds]
+        for one in range(len(features)):
+            features[one].append(found[taken & (kinds == one)])
+    return [np.concatenate(each) for each in features]
 
 
 def baseline_of(descriptor: Descriptor) -> Evaluator:
