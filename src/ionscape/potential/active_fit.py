@@ -9,13 +9,19 @@ import numpy as np
 from ionscape.potential.active_settings import LearningSettings
 from ionscape.potential.descriptor import Descriptor
 from ionscape.potential.evidence import Noise, Sums, most_likely_noise
-from ionscape.potential.frames import Frame, training_set_hash
+from ionscape.potential.frames import Frame
 from ionscape.potential.inducing import LEAST_VARIANCE, shared_choice
 from ionscape.potential.kernel import DotProductKernel
 from ionscape.potential.labels import frame_rows
-from ionscape.potential.model import Provenance, SparseModel
+from ionscape.potential.model import SparseModel
 from ionscape.potential.regression import SparseRegression
-from ionscape.potential.training import baseline_of, candidate_environments, first_guess, kernel_matrix
+from ionscape.potential.training import (
+    baseline_of,
+    candidate_environments,
+    first_guess,
+    kernel_matrix,
+    provenance_of,
+)
 from ionscape.potential.uncertainty import covariance_loss, whitened_kernels
 from ionscape.potential.whitening import WhitenedSpace
 from ionscape.units import GPA_PER_EV_PER_A3, Array, Indices, NumberArray
@@ -94,7 +100,9 @@ class GrowingFit:
             factors=tuple(self._space.factor[np.ix_(each, each)] for each in places),
             triangle=self._regression.triangle,
             columns=tuple(np.asarray(each + len(offsets)) for each in places),
-            provenance=self._provenance(level),
+            provenance=provenance_of(
+                self.frames, self._kinds, len(self._inducing), self._settings.training, level
+            ),
             spread=spread,
             rank=self._settings.training.rank,
         )
@@ -182,14 +190,3 @@ class GrowingFit:
         for one in rows:
             sums.add(*one)
         return most_likely_noise(sums, Noise(energy, force, stress, _USUAL.signal), fixed)
-
-    def _provenance(self, level: str) -> Provenance:
-        counts = {tuple(np.bincount(one, minlength=len(self._inducing)).tolist()) for one in self._kinds}
-        return Provenance(
-            level=level,
-            n_frames=len(self.frames),
-            training_set=training_set_hash(self.frames),
-            settings=self._settings.training.model_dump(mode="json"),
-            errors={},
-            compositions=tuple(sorted(counts)),
-        )

@@ -116,7 +116,7 @@ class _Fit:
             factors=tuple(_block(space.factor, end - len(q), end) for q, end in zip(inducing, ends, strict=True)),
             triangle=regression.triangle,
             columns=tuple(np.split(np.arange(len(weights)) + len(offsets), ends[:-1])),
-            provenance=self._provenance(len(offsets)),
+            provenance=provenance_of(self.frames, self.species, len(offsets), self.settings, self.frames[0].level),
             rank=self.settings.rank,
         )
 
@@ -171,16 +171,20 @@ class _Fit:
             sums.add(*one)
         return most_likely_noise(sums, start, [value is not None for value in given])
 
-    def _provenance(self, n_species: Count) -> Provenance:
-        compositions = {tuple(np.bincount(kinds, minlength=n_species).tolist()) for kinds in self.species}
-        return Provenance(
-            level=self.frames[0].level,
-            n_frames=len(self.frames),
-            training_set=training_set_hash(self.frames),
-            settings=self.settings.model_dump(mode="json"),
-            errors={},
-            compositions=tuple(sorted(compositions)),
-        )
+
+def provenance_of(
+    frames: Sequence[Frame], species: Sequence[Indices], n_species: Count, settings: TrainingSettings, level: str
+) -> Provenance:
+    """Return where a model comes from that `frames` of a `level` taught, with no errors told."""
+    compositions = {tuple(np.bincount(kinds, minlength=n_species).tolist()) for kinds in species}
+    return Provenance(
+        level=level,
+        n_frames=len(frames),
+        training_set=training_set_hash(frames),
+        settings=settings.model_dump(mode="json"),
+        errors={},
+        compositions=tuple(sorted(compositions)),
+    )
 
 
 def candidate_environments(

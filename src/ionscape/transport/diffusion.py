@@ -42,7 +42,6 @@ UNLIKELY = 0.1
 LEAST_MOVED = 0.5
 #: Quantiles by which a distribution is multiplied with another.
 LEVELS, FINE_LEVELS = (np.arange(61) + 0.5) / 61, (np.arange(301) + 0.5) / 301
-_WIDE = "the 95 % interval spans"
 ONE_SIGMA = stats.norm.cdf([-1.0, 1.0])
 
 
@@ -215,13 +214,11 @@ def _judged(
     run_time = spectrum.modes * frame_interval
     refusal = _refusal(found, spectrum.modes) or _unmoved(positions, found)
     if refusal is not None:
-        why, factor = refusal
-        imprecise = why.startswith(_WIDE)
-        needed = max(factor, 1.0) * run_time
-        reason = f"{why}; more than {needed / 1000:.3g} ps needed"
+        needed = max(refusal.longer, 1.0) * run_time
+        reason = f"{refusal.why}; more than {needed / 1000:.3g} ps needed"
         missed = HOPS_MISSED * HOP_LENGTH**2 / (2 * spectrum.dimensions * spectrum.ions * run_time)
         upper = found.quantile(0.95) / (2 * frame_interval)
-        return NotDiffusive(max(upper, missed), reason, needed, run_time, imprecise)
+        return NotDiffusive(max(upper, missed), reason, needed, run_time, refusal.imprecise)
     value = found.quantile(0.5) / (2 * frame_interval)
     return Diffusion(
         value=value,
@@ -237,25 +234,36 @@ def _judged(
     )
 
 
-def _refusal(found: _Evidence, modes: int) -> tuple[str, float] | None:
-    """Return why D is not told, and how many times longer a run is needed at least; None if it is told."""
+@dataclass(frozen=True)
+class _Refusal:
+    """Why D is not told, how many times longer a run is needed at least, and whether it is only too imprecise."""
+
+    why: str
+    longer: Number
+    imprecise: bool = False
+
+
+def _refusal(found: _Evidence, modes: int) -> _Refusal | None:
+    """Return why D is not told; None if it is told."""
     upper, low = found.quantile(0.95), found.quantile(0.025)
     travel = LEAST_TRAVEL * found.limit.offset / max(upper * modes, 1e-300)
     if found.limit.standing > MOST_STANDING:
-        return "the ions stay where they are: their displacements reach a plateau", max(travel, 2.0)
+        return _Refusal("the ions stay where they are: their displacements reach a plateau", max(travel, 2.0))
     if found.limit.mean * modes < LEAST_TRAVEL * found.limit.offset:
-        return "the ions have travelled less far than they rattle and jump back", travel
+        return _Refusal("the ions have travelled less far than they rattle and jump back", travel)
     if found.limit.transient > SLOWEST_SHARE * modes:
-        return "motion still relaxes at the end of the run", found.limit.transient / (SLOWEST_SHARE * modes)
+        longer = found.limit.transient / (SLOWEST_SHARE * modes)
+        return _Refusal("motion still relaxes at the end of the run", longer)
     if found.hops_per_ion < 1:
-        return "the ions have hopped less than once", 1 / found.hops_per_ion
+        return _Refusal("the ions have hopped less than once", 1 / found.hops_per_ion)
     wide = math.log(found.quantile(0.975) / low) / math.log(WIDEST)
     if wide > 1:
-        return f"{_WIDE} a factor of more than {WIDEST:.0f}", wide**2
+        why = f"the 95 % interval spans a factor of more than {WIDEST:.0f}"
+        return _Refusal(why, wide**2, imprecise=True)
     return None
 
 
-def _unmoved(positions: Array, found: _Evidence) -> tuple[str, float] | None:
+def _unmoved(positions: Array, found: _Evidence) -> _Refusal | None:
     """Return why D is not told if the ions move less far than it says; None if they move as far.
 
     In a run shorter than a few vibrations all modes are those of vibrations and flights, whose powers have no
@@ -268,7 +276,9 @@ def _unmoved(positions: Array, found: _Evidence) -> tuple[str, float] | None:
     share = float((moved**2).sum(axis=2).mean()) / max(found.quantile(0.5) * directions * half, 1e-300)
     if share >= LEAST_MOVED * (1 - 2 * math.sqrt(4 / (3 * ions * directions))):
         return None
-    return "the ions move less far than they would if they diffused: the run shows no more than flights", 4.0
+    return _Refusal(
+        "the ions move less far than they would if they diffused: the run shows no more than flights", 4.0
+    )
 
 
 def _evidence(positions: Array, spectrum: DisplacementSpectrum, workers: int) -> _Evidence:
