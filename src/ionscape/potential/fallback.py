@@ -24,7 +24,6 @@ from ionscape.potential.neighbour_sums import (
     mix,
     spectra,
     spectra_adjoint,
-    unmix,
 )
 from ionscape.units import Array, CellArray, EnergyArray, ForceArray, Indices, Length, LengthArray, NumberArray
 
@@ -169,7 +168,8 @@ class FallbackPotential:
     ) -> tuple[ForceArray, EnergyArray]:
         along = (features * gradient).sum(axis=1, keepdims=True)
         h = spectra_adjoint(d, (gradient - along * features) / norms[:, None], self.form.l_max)
-        h = h if self._mixing is None else unmix(self._mixing, pairs.species, h)
+        if self._mixing is not None:
+            h = mix(self._mixing.swapaxes(1, 2).copy(), pairs.species, h)
         forces, virial = np.zeros((len(d), 3)), np.zeros((3, 3))
         add_forces(pairs, self._basis, h, forces, virial)
         return forces, virial

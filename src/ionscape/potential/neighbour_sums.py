@@ -118,7 +118,10 @@ def densities(pairs: Pairs, basis: Basis, n_species: Count) -> Array:
 
 @njit(cache=True, fastmath=_FAST)
 def mix(mixing: Array, species: Indices, c: Array) -> Array:
-    """Return d, (atoms, Q, lm), from c (atoms, channels, lm) and U (species, Q, channels, lm)."""
+    """Return d, (atoms, Q, lm), from c (atoms, channels, lm) and U (species, Q, channels, lm).
+
+    With U of (species, channels, Q, lm): dE/dc from dE/dd.
+    """
     d = np.zeros((len(c), mixing.shape[1], c.shape[2]), c.dtype)
     for i in range(len(c)):
         for q in range(d.shape[1]):
@@ -126,18 +129,6 @@ def mix(mixing: Array, species: Indices, c: Array) -> Array:
                 for m in range(c.shape[2]):
                     d[i, q, m] += mixing[species[i], q, k, m] * c[i, k, m]
     return d
-
-
-@njit(cache=True, fastmath=_FAST)
-def unmix(mixing: Array, species: Indices, h: Array) -> Array:
-    """Return dE/dc, (atoms, channels, lm), from dE/dd (atoms, Q, lm)."""
-    out = np.zeros((len(h), mixing.shape[2], h.shape[2]), h.dtype)
-    for i in range(len(h)):
-        for q in range(h.shape[1]):
-            for k in range(out.shape[1]):
-                for m in range(h.shape[2]):
-                    out[i, k, m] += mixing[species[i], q, k, m] * h[i, q, m]
-    return out
 
 
 @njit(cache=True, fastmath=_FAST)
