@@ -17,6 +17,7 @@ from ionscape.errors import CalculationError, InputError
 from ionscape.levels.calculation import RelaxationSettings
 from ionscape.levels.evaluation import evaluate_structure
 from ionscape.levels.relaxation import relax_structure
+from ionscape.structures.exchange import fixed_coordinates, hold
 
 OPTIMIZERS = ["LBFGS", "FIRE"]
 MOVES = ["positions", "cell", "positions+cell"]
@@ -158,3 +159,29 @@ def test_remedy_for_missing_stress_gives_the_stress(copper: Structure) -> None:
     assert wrapped["forces_eV_per_A"] == analytic["forces_eV_per_A"]
     np.testing.assert_allclose(wrapped["stress_eV_per_A3"], analytic["stress_eV_per_A3"], atol=1e-6)
     assert np.abs(analytic["stress_eV_per_A3"]).max() > 1e-3
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_held_coordinates_stay_and_their_forces_do_not_count(copper, tmp_path: Path, optimizer) -> None:
+    held = np.zeros((len(copper), 3), dtype=bool)
+    held[0], held[1, 2] = True, True
+    state = relax_structure(hold(copper, held), EMT(), settings(move="positions", optimizer=optimizer), tmp_path)
+    moved = state.structure.cart_coords - copper.cart_coords
+    assert state.converged
+    assert np.abs(moved[held]).max() < 1e-9
+    assert np.abs(moved[~held]).max() > 1e-3
+    assert np.array_equal(fixed_coordinates(state.structure), held)
+    forces = np.array(evaluate_structure(state.structure, EMT())["forces_eV_per_A"])
+    assert np.linalg.norm(np.where(held, 0, forces), axis=1).max() <= 0.02
+
+
+@pytest.mark.parametrize("move", ["cell", "positions+cell"])
+def test_held_atoms_in_a_moving_cell_are_refused(copper, tmp_path: Path, move) -> None:
+    held = hold(copper, np.arange(len(copper)) == 0)
+    with pytest.raises(InputError, match="fixed atoms"):
+        relax_structure(held, EMT(), settings(move=move), tmp_path)
+
+
+def test_flags_that_hold_nothing_change_nothing(copper) -> None:
+    free = hold(copper, np.zeros(len(copper), dtype=bool))
+    assert fixed_coordinates(free) is None

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ionscape import __version__
+from ionscape.structures.exchange import fixed_coordinates, hold
 from ionscape.study.store import Store, request_key
 from ionscape.study.tasks import (
     perform,
@@ -40,6 +41,16 @@ def test_request_tells_apart_what_gives_another_result(cells, toy, positions) ->
         single_point_request(one, toy()),
     ]
     assert len({request_key(request) for request in requests}) == len(requests)
+
+
+def test_held_atoms_are_part_of_a_request_and_come_back(cells, toy, positions) -> None:
+    (cell,) = cells(1)
+    held = np.arange(len(cell)) < 2
+    plain, other = (relaxation_request(each, toy(), positions) for each in (cell, hold(cell, held)))
+    assert request_key(plain) != request_key(other)
+    assert "held" not in plain["structure"]
+    back = structure_from_json(json.loads(json.dumps(other["structure"])))
+    assert np.array_equal(fixed_coordinates(back), np.repeat(held[:, None], 3, axis=1))
 
 
 def test_request_does_not_see_rounding(cells, toy, positions) -> None:

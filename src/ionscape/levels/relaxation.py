@@ -18,11 +18,11 @@ from ase.filters import FrechetCellFilter, StrainFilter
 from ase.optimize import FIRE, LBFGS
 from pymatgen.core import Structure
 
-from ionscape.errors import CalculationError
+from ionscape.errors import CalculationError, InputError
 from ionscape.levels.calculation import RelaxationSettings
 from ionscape.levels.evaluation import require_stress
 from ionscape.levels.recording import RecordingCalculator
-from ionscape.structures.exchange import to_atoms, to_structure
+from ionscape.structures.exchange import constraints, fixed_coordinates, hold, to_atoms, to_structure
 from ionscape.units import Energy, Force, Stress
 
 OPTIMIZERS: dict[str, Callable[..., Any]] = {"FIRE": FIRE, "LBFGS": LBFGS}
@@ -63,7 +63,8 @@ def relax_structure(
     Parameters
     ----------
     structure
-        Periodic structure to start from.
+        Periodic structure to start from; coordinates that its selective dynamics hold stay, and the forces on them
+        do not count.
     calculator
         Source of energy, forces and stress.
     settings
@@ -74,14 +75,16 @@ def relax_structure(
     Raises
     ------
     InputError
-        If the calculator gives no stress.
+        If the calculator gives no stress, or atoms are held while the cell moves.
     CalculationError
         If the energy is not finite or the volume changes by more than a factor of two.
     """
     require_stress(calculator)
-    recording = RecordingCalculator(calculator, folder / TRAJECTORY)
-    atoms = to_atoms(structure)
-    atoms.calc = recording
+    atoms, held = to_atoms(structure), fixed_coordinates(structure)
+    if held is not None:
+        _refuse_moving_cell(settings.move)
+        atoms.set_constraint(constraints(held))
+    atoms.calc = recording = RecordingCalculator(calculator, folder / TRAJECTORY)
     start_volume = atoms.get_volume()
     try:
         with (folder / LOG).open("w") as log:
@@ -98,7 +101,18 @@ def relax_structure(
     finally:
         recording.close()
     last = steps[-1]
-    return RelaxedState(to_structure(atoms), last, initial.energy, _is_converged(last, settings))
+    end = to_structure(atoms) if held is None else hold(to_structure(atoms), held)
+    return RelaxedState(end, last, initial.energy, _is_converged(last, settings))
+
+
+def _refuse_moving_cell(move: str) -> None:
+    if move != "positions":
+        raise InputError(
+            f"fixed atoms in a relaxation of '{move}'",
+            where="selective dynamics of the structure",
+            expected='a fixed cell (move = "positions") where atoms are held',
+            remedy="Relax positions only, or take the selective dynamics out of the structure.",
+        )
 
 
 def _movable(atoms: Any, move: str) -> Any:

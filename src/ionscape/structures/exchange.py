@@ -11,7 +11,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: No two atoms of a condensed phase come closer than this (H–H in H2 is 0.74 Å); Å.
 SHORTEST_DISTANCE = 0.6
+#: Site property of pymatgen with three flags a site: whether each Cartesian coordinate may move.
+SELECTIVE = "selective_dynamics"
 
 
 def read_structure(path: str | Path) -> Structure:
@@ -155,6 +157,44 @@ def to_structure(atoms: Atoms) -> Structure:
         atoms.get_positions(),
         coords_are_cartesian=True,
     )
+
+
+def fixed_coordinates(structure: Structure) -> np.ndarray | None:
+    """Return which Cartesian coordinates of every site are held (sites × 3, true: held), None if all may move.
+
+    Held coordinates stand in pymatgen's site property ``selective_dynamics`` (true: may move), as in a POSCAR.
+    """
+    flags = structure.site_properties.get(SELECTIVE)
+    if flags is None:
+        return None
+    held = np.array([[flag is not None and not free for free in flag or (True,) * 3] for flag in flags])
+    return held if held.any() else None
+
+
+def hold(structure: Structure, held: np.ndarray) -> Structure:
+    """Return `structure` with the sites, or Cartesian coordinates of sites, that `held` marks fixed.
+
+    Parameters
+    ----------
+    structure
+        Any structure.
+    held
+        Booleans, one per site or sites × 3.
+    """
+    marks = np.broadcast_to(np.atleast_2d(held.T).T, (len(structure), 3))
+    marked: Structure = structure.copy()
+    marked.add_site_property(SELECTIVE, (~marks).tolist())
+    return marked
+
+
+def constraints(held: np.ndarray) -> list[Any]:
+    """Return the ASE constraints that hold the Cartesian coordinates marked in `held` (sites × 3)."""
+    from ase.constraints import FixAtoms, FixCartesian
+
+    whole = held.all(axis=1)
+    partly = np.flatnonzero(held.any(axis=1) & ~whole)
+    atoms = [FixAtoms(indices=np.flatnonzero(whole))] if whole.any() else []
+    return atoms + [FixCartesian(int(site), mask=held[site]) for site in partly]
 
 
 def write_cif(structure: Structure, path: Path) -> Path:

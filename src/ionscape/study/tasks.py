@@ -18,8 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ionscape import __version__
 from ionscape.errors import CalculationError, InputError
+from ionscape.structures.exchange import fixed_coordinates, hold
 from ionscape.study.store import Store, request_key
 
 if TYPE_CHECKING:
@@ -143,7 +146,11 @@ def _level_request(level: Level) -> dict[str, Any]:
 
 
 def structure_to_json(structure: Structure, digits: int | None = None) -> dict[str, Any]:
-    """Return lattice (Å), species and fractional coordinates; rounded to `digits`, exact without."""
+    """Return lattice (Å), species, fractional coordinates and, if any is, which Cartesian coordinates are held.
+
+    Numbers are rounded to `digits`, exact without.
+    """
+    held = fixed_coordinates(structure)
 
     def plain(array: Any) -> Any:
         return (array if digits is None else array.round(digits) + 0.0).tolist()
@@ -152,6 +159,7 @@ def structure_to_json(structure: Structure, digits: int | None = None) -> dict[s
         "lattice": plain(structure.lattice.matrix),
         "species": [site.specie.symbol for site in structure],
         "fractional": plain(structure.frac_coords),
+        **({} if held is None else {"held": held.tolist()}),
     }
 
 
@@ -159,7 +167,8 @@ def structure_from_json(data: dict[str, Any]) -> Structure:
     """Return the structure that `structure_to_json` wrote."""
     from pymatgen.core import Structure
 
-    return Structure(data["lattice"], data["species"], data["fractional"])
+    structure = Structure(data["lattice"], data["species"], data["fractional"])
+    return hold(structure, np.array(data["held"])) if "held" in data else structure
 
 
 def perform(request: dict[str, Any], store_root: str, threads: int) -> dict[str, Any]:
@@ -239,8 +248,6 @@ def _dynamics(request: dict[str, Any], desk: Desk) -> dict[str, Any]:
 
 
 def _transport(request: dict[str, Any], desk: Desk) -> dict[str, Any]:
-    import numpy as np
-
     from ionscape.dynamics.readers import open_trajectory
     from ionscape.dynamics.simulate import PRODUCTION
     from ionscape.transport.analysis import analyse_transport
