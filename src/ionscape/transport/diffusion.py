@@ -38,6 +38,8 @@ SLOWEST_SHARE = 0.3
 HOP_LENGTH, HOPS_MISSED = 3.0, 3.0
 #: Probability of groups below which they are left out.
 UNLIKELY = 0.1
+#: Banded powers (`_band`) above which the limit is sought again.
+BANDED = 1.2
 #: Smallest mean-square displacement over half of the run, as a part of what D says of it, where many ions tell it.
 LEAST_MOVED = 0.5
 #: Quantiles by which a distribution is multiplied with another.
@@ -285,8 +287,14 @@ def _evidence(positions: Array, spectrum: DisplacementSpectrum, workers: int) ->
     """Return the posterior of 2 D δ: if ions move independently, in groups and by turns, by their odds."""
     long_time, phi = limit(spectrum), mode_dispersion(spectrum)
     scatter = dispersion(positions, spectrum, long_time.influence, phi, workers)
+    band = _band(spectrum, long_time, scatter)
+    if band > BANDED:
+        long_time = limit(spectrum, band)
+        scatter = dispersion(positions, spectrum, long_time.influence, phi, workers)
+    else:
+        band = 1.0
     if scatter.probability_of_groups > UNLIKELY:
-        grouped = limit(spectrum, scatter.group_size)
+        grouped = limit(spectrum, scatter.group_size * band)
         scatter = dispersion(positions, spectrum, grouped.influence, phi, workers)
     alone = 1 - scatter.probability_of_groups - scatter.probability_of_turns
     parts = [(alone, long_time, scatter.independent, 1.0)]
@@ -295,11 +303,26 @@ def _evidence(positions: Array, spectrum: DisplacementSpectrum, workers: int) ->
     if scatter.probability_of_groups > UNLIKELY:
         parts.append((scatter.probability_of_groups, grouped, scatter.independent, scatter.group_size))
         long_time = grouped if scatter.probability_of_groups > 0.5 else long_time
-    draws = [_widened(limit_, excess, scatter.normal * size) for _, limit_, excess, size in parts]
+    # what the posterior of banded powers holds already is not added again
+    draws = [
+        _widened(limit_, np.maximum((1 + excess) / band - 1, 0.0), scatter.normal * size * band)
+        for _, limit_, excess, size in parts
+    ]
     weights = [np.full(len(values), part[0]) for values, part in zip(draws, parts, strict=True)]
     excess = _variance(long_time, scatter.normal) * float(np.median(scatter.independent))
     hops = float(phi[0]) / (spectrum.ions * max(excess, 1e-300))
     return _Evidence(np.concatenate(draws), np.concatenate(weights), long_time, scatter, min(hops, spectrum.modes))
+
+
+def _band(spectrum: DisplacementSpectrum, long_time: Limit, scatter: Dispersion) -> float:
+    """Return κ = Σ_k ⟨m̂(k)²⟩/⟨m⟩² ≥ 1, the number of neighbouring modes whose powers count as one.
+
+    Where the mobility m(t) of an ion fluctuates slowly, the powers of modes p and q have the covariance 2 m̂(p−q)²:
+    a wide bin of them knows κ times less than its modes. The relative power of m at frequency k > 0 is what
+    `dispersion` finds to fall there, in units of the relative variance of one normal walker.
+    """
+    one = spectrum.ions * scatter.normal / max(long_time.mean, 1e-300) ** 2
+    return 1 + one * scatter.banded
 
 
 def _variance(long_time: Limit, normal: float) -> float:
