@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from ionscape.dynamics.series import release
 from ionscape.errors import InputError
 from ionscape.results import frozen
 from ionscape.transport.dispersion import Dispersion, dispersion
@@ -42,6 +43,8 @@ UNLIKELY = 0.1
 BANDED = 1.2
 #: Smallest mean-square displacement over half of the run, as a part of what D says of it, where many ions tell it.
 LEAST_MOVED = 0.5
+#: Positions that are looked at at a time.
+CHECKED = 8_000_000
 #: Quantiles by which a distribution is multiplied with another.
 LEVELS, FINE_LEVELS = (np.arange(61) + 0.5) / 61, (np.arange(301) + 0.5) / 301
 ONE_SIGMA = stats.norm.cdf([-1.0, 1.0])
@@ -164,6 +167,7 @@ def charge_positions(positions: Array, charges: Array) -> Array:
     for start in range(0, len(positions), 4096):
         part = np.asarray(positions[start : start + 4096], dtype=float) - origin
         walker[start : start + 4096, 0] = np.einsum("tid,i->td", part, z)
+        release(positions)
     return np.asarray(walker / np.sqrt((z**2).sum()))
 
 
@@ -177,7 +181,7 @@ def checked(positions: Array, frame_interval: float) -> None:
         found, remedy = f"{len(positions)} frames", "Analyse a longer run, or write frames more often."
     elif not (math.isfinite(frame_interval) and frame_interval > 0):
         found, remedy = f"a frame interval of {frame_interval} fs", "Give the time between two frames, in fs."
-    elif not math.isfinite(float(np.sum(positions, dtype=float))):
+    elif not _finite(positions):
         found, remedy = "positions that are not finite", "Look for the frame in which the run broke down."
     elif not (np.any(positions[-1] != positions[0]) or np.ptp(positions, axis=0).any()):
         found, remedy = "ions that never move", "Leave frozen ions out."
@@ -188,6 +192,16 @@ def checked(positions: Array, frame_interval: float) -> None:
             expected=f"finite positions (at least {FEWEST_FRAMES} frames, ions, 1 to 3 directions)",
             remedy=remedy,
         )
+
+
+def _finite(positions: Array) -> bool:
+    """Return whether all positions are finite, ion by ion: maps of files are laid out so."""
+    step = max(1, CHECKED // (len(positions) * positions.shape[2]))
+    for start in range(0, positions.shape[1], step):
+        if not math.isfinite(float(np.sum(positions[:, start : start + step], dtype=float))):
+            return False
+        release(positions)
+    return True
 
 
 @dataclass(frozen=True)

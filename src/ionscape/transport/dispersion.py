@@ -64,8 +64,9 @@ class Dispersion:
     in_turns
         x from the sum over ions.
     banded
-        Σ_k x a s²/(g_k + s²) over k ≥ 1 less its last term, the mean over the posterior of ions that move
-        independently: how far powers of neighbouring modes fluctuate together.
+        Σ_k x a s²/(g_k + s²) over k ≥ 1, every term less the last one, if ions move independently: how far powers
+        of neighbouring modes fluctuate together. Median of its posterior, 0 where scatter that falls is not
+        more probable than that it does not.
     probability_of_groups, probability_of_turns
         Posterior probabilities that ions move in groups, and that they are mobile at the same time; 0 for one ion.
     group_size
@@ -197,8 +198,11 @@ class _Posterior:
         self._summed = np.cumsum(probability) / probability.sum()
 
     def banded(self) -> float:
-        """Return the mean of x times the sum over the falling part of its form."""
-        return float(np.einsum("xf,x,f->", self._joint, EXCESSES, self._fallen))
+        """Return the median of x times the sum over the falling part of its form."""
+        values = np.outer(EXCESSES, self._fallen).ravel()
+        order = np.argsort(values)
+        summed = np.cumsum(self._joint.ravel()[order])
+        return float(values[order[min(int(np.searchsorted(summed, 0.5)), len(order) - 1)]])
 
     def quantiles(self, levels: Array) -> Array:
         return np.interp(levels, np.append(0.0, self._summed), np.append(0.0, EXCESSES))
