@@ -161,6 +161,56 @@ def _states(rng: Rng, frames: int, ions: int, on: float, off: float) -> Walk:
     return found
 
 
+def two_mobilities(frames: int, ions: int, dwell: float, fast: float, slow: float) -> Model:
+    """Ions that are now fast, now slow, for `dwell` frames on average; `fast` and `slow` are 2 D a frame."""
+
+    def run(rng: Rng) -> Walk:
+        state = _states(rng, frames, ions, dwell, dwell)
+        size = np.sqrt(np.where(state > 0, fast, slow))
+        return np.cumsum(rng.standard_normal((frames, ions, 3)) * size[..., None], axis=0)
+
+    return exact(rattled(run), (fast + slow) / 4)
+
+
+def drifting_mobility(frames: int, ions: int, time: float, spread: float, step: float) -> Model:
+    """Ions of mobility exp(y − spread²/2), y an Ornstein–Uhlenbeck process of relaxation `time`, rms `spread`."""
+
+    def run(rng: Rng) -> Walk:
+        y = rattling(rng, frames, ions, time, spread)[..., 0]
+        mobility = np.exp(y - spread**2 / 2)
+        return np.cumsum(rng.standard_normal((frames, ions, 3)) * np.sqrt(step * mobility)[..., None], axis=0)
+
+    return exact(rattled(run), step / 2)
+
+
+def bursts(frames: int, ions: int, rate: float, hops: float, length: float) -> Model:
+    """Bursts of 1 + Poisson(`hops`) hops within about `length` frames, at `rate` bursts a frame and ion."""
+
+    def run(rng: Rng) -> Walk:
+        found = np.zeros((frames, ions, 3))
+        margin = round(10 * length)
+        for ion in range(ions):
+            starts = rng.uniform(-margin, frames, rng.poisson(rate * (frames + margin)))
+            times = np.repeat(starts, 1 + rng.poisson(hops, len(starts)))
+            times += rng.exponential(length, len(times))
+            at = np.floor(times).astype(int)
+            kept = at[(at >= 0) & (at < frames)]
+            signs = HOP * rng.choice([-1.0, 1.0], len(kept))
+            np.add.at(found[:, ion], (kept, rng.integers(3, size=len(kept))), signs)
+        return np.cumsum(found, axis=0)
+
+    return exact(rattled(run), rate * (1 + hops) * HOP**2 / 6)
+
+
+def vibrating_hops(frames: int, ions: int, rate: float, period: float, life: float, back: float = 0.0) -> Model:
+    """Hops as in `hopping`, of ions whose damped vibrations are resolved."""
+
+    def run(rng: Rng) -> Walk:
+        return _jumps(rng, frames, ions, rate, back) + vibrating(rng, frames, ions, period, life)
+
+    return exact(run, (1 - back) / (1 + back) * rate * HOP**2 / 6)
+
+
 def still(frames: int, ions: int, time: float, amplitude: float) -> Model:
     def run(rng: Rng) -> Walk:
         return rattling(rng, frames, ions) + rattling(rng, frames, ions, time, amplitude)

@@ -264,11 +264,10 @@ def open_trajectory(
         if source.header.symbols != symbols:
             raise different_atoms(str(source.path), formula(source.header.symbols), formula(symbols))
     _check_mobile(mobile, symbols, str(files[0]))
+    _check_beginning(sources)
     interval = _interval(sources) if frame_interval_fs is None else frame_interval_fs
     temperature = _temperature(sources) if temperature_K is None else temperature_K
-    trajectory = FileTrajectory(sources, symbols, interval * every, temperature, mobile, every)
-    _check_beginning(sources)
-    return trajectory
+    return FileTrajectory(sources, symbols, interval * every, temperature, mobile, every)
 
 
 def _check_mobile(mobile: str | None, symbols: tuple[str, ...], where: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from ionscape.dynamics.drift import atoms_of
 from ionscape.dynamics.trajectory import Chunk, Trajectory
 from ionscape.errors import InputError
-from ionscape.units import CellArray, Indices, LengthArray, Time
+from ionscape.units import Array, CellArray, Indices, LengthArray, Time
 
 #: Spools below this size never touch the disk; bytes.
 _IN_MEMORY = 1 << 26
@@ -100,6 +101,19 @@ def series(
         ) from None
     symbols = tuple(trajectory.symbols[atom] for atom in atoms)
     return Series(positions, np.concatenate(cells), trajectory.frame_interval, symbols, on_disk)
+
+
+def release(array: Array) -> None:
+    """Give the memory of a map of a file back to the system; what is read again comes from the file.
+
+    Pages of a map that were read count as memory of the process until something else needs them. Arrays that are
+    no map, or a view of one, stay as they are.
+    """
+    base: Any = array
+    while base is not None and not isinstance(base, mmap.mmap):
+        base = getattr(base, "base", None)
+    if base is not None and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def _wanted(chunk: Chunk, atoms: Indices, kind: str) -> LengthArray:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from ionscape.dynamics.series import release
 from ionscape.errors import InputError
 from ionscape.results import frozen
 from ionscape.transport.dispersion import Dispersion, dispersion
@@ -38,8 +39,12 @@ SLOWEST_SHARE = 0.3
 HOP_LENGTH, HOPS_MISSED = 3.0, 3.0
 #: Probability of groups below which they are left out.
 UNLIKELY = 0.1
+#: Banded powers (`_band`) above which the limit is sought again.
+BANDED = 1.2
 #: Smallest mean-square displacement over half of the run, as a part of what D says of it, where many ions tell it.
 LEAST_MOVED = 0.5
+#: Positions that are looked at at a time.
+CHECKED = 8_000_000
 #: Quantiles by which a distribution is multiplied with another.
 LEVELS, FINE_LEVELS = (np.arange(61) + 0.5) / 61, (np.arange(301) + 0.5) / 301
 ONE_SIGMA = stats.norm.cdf([-1.0, 1.0])
@@ -162,6 +167,7 @@ def charge_positions(positions: Array, charges: Array) -> Array:
     for start in range(0, len(positions), 4096):
         part = np.asarray(positions[start : start + 4096], dtype=float) - origin
         walker[start : start + 4096, 0] = np.einsum("tid,i->td", part, z)
+        release(positions)
     return np.asarray(walker / np.sqrt((z**2).sum()))
 
 
@@ -175,7 +181,7 @@ def checked(positions: Array, frame_interval: float) -> None:
         found, remedy = f"{len(positions)} frames", "Analyse a longer run, or write frames more often."
     elif not (math.isfinite(frame_interval) and frame_interval > 0):
         found, remedy = f"a frame interval of {frame_interval} fs", "Give the time between two frames, in fs."
-    elif not math.isfinite(float(np.sum(positions, dtype=float))):
+    elif not _finite(positions):
         found, remedy = "positions that are not finite", "Look for the frame in which the run broke down."
     elif not (np.any(positions[-1] != positions[0]) or np.ptp(positions, axis=0).any()):
         found, remedy = "ions that never move", "Leave frozen ions out."
@@ -186,6 +192,16 @@ def checked(positions: Array, frame_interval: float) -> None:
             expected=f"finite positions (at least {FEWEST_FRAMES} frames, ions, 1 to 3 directions)",
             remedy=remedy,
         )
+
+
+def _finite(positions: Array) -> bool:
+    """Return whether all positions are finite, ion by ion: maps of files are laid out so."""
+    step = max(1, CHECKED // (len(positions) * positions.shape[2]))
+    for start in range(0, positions.shape[1], step):
+        if not math.isfinite(float(np.sum(positions[:, start : start + step], dtype=float))):
+            return False
+        release(positions)
+    return True
 
 
 @dataclass(frozen=True)
@@ -285,8 +301,14 @@ def _evidence(positions: Array, spectrum: DisplacementSpectrum, workers: int) ->
     """Return the posterior of 2 D δ: if ions move independently, in groups and by turns, by their odds."""
     long_time, phi = limit(spectrum), mode_dispersion(spectrum)
     scatter = dispersion(positions, spectrum, long_time.influence, phi, workers)
+    band = _band(spectrum, long_time, scatter)
+    if band > BANDED:
+        long_time = limit(spectrum, band)
+        scatter = dispersion(positions, spectrum, long_time.influence, phi, workers)
+    else:
+        band = 1.0
     if scatter.probability_of_groups > UNLIKELY:
-        grouped = limit(spectrum, scatter.group_size)
+        grouped = limit(spectrum, scatter.group_size * band)
         scatter = dispersion(positions, spectrum, grouped.influence, phi, workers)
     alone = 1 - scatter.probability_of_groups - scatter.probability_of_turns
     parts = [(alone, long_time, scatter.independent, 1.0)]
@@ -295,11 +317,26 @@ def _evidence(positions: Array, spectrum: DisplacementSpectrum, workers: int) ->
     if scatter.probability_of_groups > UNLIKELY:
         parts.append((scatter.probability_of_groups, grouped, scatter.independent, scatter.group_size))
         long_time = grouped if scatter.probability_of_groups > 0.5 else long_time
-    draws = [_widened(limit_, excess, scatter.normal * size) for _, limit_, excess, size in parts]
+    # what the posterior of banded powers holds already is not added again
+    draws = [
+        _widened(limit_, np.maximum((1 + excess) / band - 1, 0.0), scatter.normal * size * band)
+        for _, limit_, excess, size in parts
+    ]
     weights = [np.full(len(values), part[0]) for values, part in zip(draws, parts, strict=True)]
     excess = _variance(long_time, scatter.normal) * float(np.median(scatter.independent))
     hops = float(phi[0]) / (spectrum.ions * max(excess, 1e-300))
     return _Evidence(np.concatenate(draws), np.concatenate(weights), long_time, scatter, min(hops, spectrum.modes))
+
+
+def _band(spectrum: DisplacementSpectrum, long_time: Limit, scatter: Dispersion) -> float:
+    """Return κ = Σ_k ⟨m̂(k)²⟩/⟨m⟩² ≥ 1, the number of neighbouring modes whose powers count as one.
+
+    Where the mobility m(t) of an ion fluctuates slowly, the powers of modes p and q have the covariance 2 m̂(p−q)²:
+    a wide bin of them knows κ times less than its modes. The relative power of m at frequency k > 0 is what
+    `dispersion` finds to fall there, in units of the relative variance of one normal walker.
+    """
+    one = spectrum.ions * scatter.normal / max(long_time.mean, 1e-300) ** 2
+    return 1 + one * scatter.banded
 
 
 def _variance(long_time: Limit, normal: float) -> float:

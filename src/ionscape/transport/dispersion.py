@@ -43,7 +43,8 @@ EXCESSES = np.concatenate(
     [np.linspace(0.01, 0.5, 14, endpoint=False), np.geomspace(0.5, 60, 48), np.geomspace(70, 1e5, 30)]
 )
 #: Shares a, rises b, and the number of rates s between `SLOWEST` modes and all of them.
-FALLS, RISES, RATES, SLOWEST = (0.25, 0.5, 0.75, 1.0), (0.5, 2.0, 8.0), 9, 1.0
+FALLS = (0.25, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.94, 0.97, 1.0)
+RISES, RATES, SLOWEST = (0.5, 2.0, 8.0), 20, 1.0
 #: Sizes of groups: log-uniform.
 GROUPS = np.geomspace(1.0, 100.0, 60)
 #: Levels of the quantiles by which posteriors are given.
@@ -62,6 +63,10 @@ class Dispersion:
         x if ions move independently: quantiles of its posterior.
     in_turns
         x from the sum over ions.
+    banded
+        Σ_k x a s²/(g_k + s²) over k ≥ 1, every term less the last one, if ions move independently: how far powers
+        of neighbouring modes fluctuate together. Median of its posterior, 0 where scatter that falls is not
+        more probable than that it does not.
     probability_of_groups, probability_of_turns
         Posterior probabilities that ions move in groups, and that they are mobile at the same time; 0 for one ion.
     group_size
@@ -71,6 +76,7 @@ class Dispersion:
     normal: Number
     independent: NumberArray
     in_turns: NumberArray
+    banded: Number
     probability_of_groups: Number
     probability_of_turns: Number
     group_size: Number
@@ -114,6 +120,7 @@ def dispersion(
         normal=normal,
         independent=frozen(alone.quantiles(LEVELS)),
         in_turns=frozen(turns.quantiles(LEVELS)),
+        banded=alone.banded(),
         probability_of_groups=odds[0],
         probability_of_turns=odds[1],
         group_size=float(GROUPS[np.argmax(groups)]),
@@ -177,14 +184,25 @@ class _Posterior:
             [len(FALLS) * RATES, len(RISES) * RATES, 1],
         )
         forms.append(np.ones(len(known)))
+        fallen = np.array([a * (fall - fall[-1]) @ seen.widths for a in FALLS for fall in falls])
+        self._fallen = np.append(fallen, np.zeros(len(forms) - len(fallen)))
         mean = known + EXCESSES[:, None, None] * np.array(forms)
         likelihood = -(np.log(mean) + seen.power / mean) @ seen.weight
         best = np.unravel_index(np.argmax(likelihood), likelihood.shape)
         prior = np.gradient(EXCESSES / (1 + EXCESSES))
-        probability = np.exp(likelihood - likelihood[best]) @ chance * prior
+        joint = np.exp(likelihood - likelihood[best]) * chance * prior[:, None]
+        probability = joint.sum(axis=1)
+        self._joint = joint / joint.sum()
         self.fitted = mean[best]
         self.log_evidence = float(likelihood[best] + np.log(probability.sum()))
         self._summed = np.cumsum(probability) / probability.sum()
+
+    def banded(self) -> float:
+        """Return the median of x times the sum over the falling part of its form."""
+        values = np.outer(EXCESSES, self._fallen).ravel()
+        order = np.argsort(values)
+        summed = np.cumsum(self._joint.ravel()[order])
+        return float(values[order[min(int(np.searchsorted(summed, 0.5)), len(order) - 1)]])
 
     def quantiles(self, levels: Array) -> Array:
         return np.interp(levels, np.append(0.0, self._summed), np.append(0.0, EXCESSES))

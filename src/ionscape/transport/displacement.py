@@ -17,6 +17,7 @@ import numba as nb
 import numpy as np
 from scipy import fft
 
+from ionscape.dynamics.series import release
 from ionscape.errors import InputError, nearest
 from ionscape.results import frozen
 from ionscape.transport.diffusion import charge_positions, checked
@@ -173,6 +174,7 @@ def _blocks(positions: Array, length: int) -> Iterator[Array]:
     for start in range(0, ions, step):
         block = np.asarray(positions[:, start : start + step])
         _arrange(block, memory)
+        release(positions)
         yield memory[: block.shape[1]]
 
 

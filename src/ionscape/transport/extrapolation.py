@@ -25,6 +25,7 @@ from scipy import special, stats
 
 from ionscape.transport.relaxation import (
     KINDS,
+    KINDS_BELOW,
     Motion,
     Observed,
     fitted_amplitudes,
@@ -144,7 +145,7 @@ def limit(spectrum: DisplacementSpectrum, group_size: float = 1.0) -> Limit:
     while True:
         bins = max(int(np.searchsorted(spectrum.edges, modes, side="right")) - 1, 1)
         seen = observed(spectrum.power, spectrum.edges[: bins + 1], freedom[:bins])
-        found = extrapolated(seen, KINDS, PRIOR)
+        found = extrapolated(seen, KINDS if modes == spectrum.modes else KINDS_BELOW, PRIOR)
         if found.goodness > GOODNESS or modes // 2 < 2 * FEWEST_MODES:
             return found
         modes //= 2
@@ -176,7 +177,7 @@ def mode_dispersion(spectrum: DisplacementSpectrum) -> Array:
 def _explored(seen: Observed, kind: Motion, weight: float) -> _Shapes:
     """Return the grid of one kind, refined until it resolves the rates."""
     count = kind.relaxations
-    low = np.full(count, np.log(SLOWEST))
+    low = np.full(count, np.log(seen.used if kind.fast else SLOWEST))
     high = np.full(count, np.log(max(FASTEST * seen.used, 4 * SLOWEST)))
     bounds = (low.copy(), high.copy())
     finer = (low, high)

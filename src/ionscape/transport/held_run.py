@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ionscape.dynamics.drift import atoms_of
+from ionscape.dynamics.series import release
 from ionscape.dynamics.trajectory import Chunk, Trajectory
 from ionscape.errors import InputError
 from ionscape.units import Array, CellArray, Count, Indices, Temperature, Time, Unit
@@ -67,6 +68,8 @@ class HeldRun:
         for first in range(0, len(self.cells), size):
             part = slice(first, first + size)
             positions, inside = (np.asarray(x[part], dtype=float) for x in (self.positions, self.fractional))
+            for values in (self.positions, self.fractional):
+                release(values)
             yield Chunk(first, positions, self.cells[part], inside)
 
     def thinned(self, stride: int) -> HeldRun:

@@ -35,14 +35,28 @@ SCORING_STEPS, HALVINGS = 40, 6
 
 @dataclass(frozen=True)
 class Motion:
-    """A kind of motion: number of relaxations, whether it diffuses in the long run, whether it is persistent."""
+    """A kind of motion.
+
+    Attributes
+    ----------
+    relaxations
+        Number of relaxations.
+    diffuses
+        Whether it diffuses in the long run.
+    persistent
+        Whether its relaxation is that of persistent motion.
+    fast
+        Whether its relaxation is faster than all modes in sight, which see but the tail c g/h of it.
+    """
 
     relaxations: Count
     diffuses: bool
     persistent: bool = False
+    fast: bool = False
 
 
 WALK = Motion(0, diffuses=True)
+TAIL = Motion(1, diffuses=True, fast=True)
 PERSISTENT = Motion(1, diffuses=True, persistent=True)
 KINDS = (
     WALK,
@@ -52,6 +66,8 @@ KINDS = (
     Motion(2, diffuses=False),
     PERSISTENT,
 )
+#: The same below modes that were dropped: a walk has the tail of what was dropped.
+KINDS_BELOW = (TAIL, *KINDS[1:])
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
+from ionscape.dynamics.series import release
 from ionscape.results import frozen
 from ionscape.units import AreaArray, Array, Count, Indices, NumberArray
 
@@ -114,6 +115,7 @@ def amplitude_blocks(positions: Array, workers: int = 1) -> Iterator[tuple[Array
     step = max(1, BLOCK // (frames * dimensions))
     for start in range(0, ions, step):
         block = np.asarray(positions[:, start : start + step], dtype=float)
+        release(positions)
         moved = np.ascontiguousarray(np.diff(block, axis=0).transpose(1, 2, 0))
         yield moved, fft.dst(moved, type=1, norm="ortho", axis=-1, workers=workers)
 

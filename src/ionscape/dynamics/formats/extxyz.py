@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ionscape.dynamics.formats.lammps_run import FEMTOSECONDS, run_beside
 from ionscape.dynamics.formats.source import Frame, Header, Types, different_atoms, elements_of, malformed
 from ionscape.dynamics.formats.text import INCOMPLETE, LABEL, SKIP, Window, empty_labels, frames_of, read_table
 from ionscape.errors import InputError
@@ -21,7 +22,10 @@ _TIMES = {"time_fs": 1.0, "time": 1.0, "time_ps": 1000.0}
 
 
 class ExtendedXyz:
-    """An extended XYZ file; the time of a frame from its keys `time_fs`, `time` (fs) or `time_ps`."""
+    """An extended XYZ file; the time of a frame from its keys `time_fs`, `time` (fs) or `time_ps`.
+
+    LAMMPS writes the keys Timestep and Time, the latter in the unit of the run, ps or fs (`_lammps_unit`).
+    """
 
     fractional = False
     wrapped = True
@@ -36,7 +40,10 @@ class ExtendedXyz:
         symbols = elements_of(self._labels, types, str(path))
         times = [_time(keys) for _, keys in first]
         told = len(times) == 2 and times[0] is not None and times[1] is not None and times[1] > times[0]
-        self.header = Header(symbols, times[1] - times[0] if told else None)  # type: ignore[operator]
+        interval = times[1] - times[0] if told else None  # type: ignore[operator]
+        if interval is not None and "timestep" in first[0][1]:
+            interval *= _lammps_unit(path, *(keys for _, keys in first))
+        self.header = Header(symbols, interval)
 
     def frames(self) -> Iterator[Frame]:
         """Yield the complete frames in order."""
@@ -105,6 +112,19 @@ class ExtendedXyz:
                 expected='Lattice="ax ay az bx by bz cx cy cz" in every frame',
                 remedy="Write extended XYZ with the cell (ASE: write(..., format='extxyz') of periodic atoms).",
             ) from None
+
+
+def _lammps_unit(path: Path, first: dict[str, str], second: dict[str, str]) -> float:
+    """Return femtoseconds per unit of the time that LAMMPS wrote: of the log beside, else as the time step tells.
+
+    A step of less than 0.05 is one of picoseconds (units metal), as none of femtoseconds (real) is that short.
+    """
+    told = FEMTOSECONDS.get(run_beside(path).units)
+    if told is not None:
+        return told
+    steps = (_value(second, "timestep") or 0.0) - (_value(first, "timestep") or 0.0)
+    time = (_value(second, "time") or 0.0) - (_value(first, "time") or 0.0)
+    return FEMTOSECONDS["metal" if steps > 0 and time / steps < 0.05 else "real"]
 
 
 def _keys(line: bytes) -> dict[str, str]:

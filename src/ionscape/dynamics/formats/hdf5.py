@@ -164,6 +164,16 @@ def _labels(group: Any, atoms: int) -> list[str]:
     if hasattr(species, "keys"):
         species = species["value"]
     names = importlib.import_module("h5py").check_enum_dtype(species.dtype) or {}
-    known = {value: name for name, value in names.items()}
-    values = species[()] if species.ndim == 1 else species[0]
-    return [str(known.get(int(value), int(value))) for value in values]
+    values = [int(value) for value in (species[()] if species.ndim == 1 else species[0])]
+    known = {value: name for name, value in names.items()} or _atomic_numbers(set(values))
+    return [str(known.get(value, value)) for value in values]
+
+
+def _atomic_numbers(values: set[int]) -> dict[int, str]:
+    """Return the symbols of species that are atomic numbers; none if they are a count 0, 1, 2, … of types."""
+    from ase.data import chemical_symbols
+
+    counted = max(values) - min(values) + 1 == len(values) and min(values) in {0, 1}
+    if counted or min(values) < 1 or max(values) >= len(chemical_symbols):
+        return {}
+    return {value: chemical_symbols[value] for value in values}

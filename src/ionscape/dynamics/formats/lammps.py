@@ -10,6 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ionscape.dynamics.formats.lammps_run import (
+    FEMTOSECONDS,
+    LammpsRun,
+    element_of_mass,
+    run_beside,
+    steps_apart,
+)
 from ionscape.dynamics.formats.source import Frame, Header, Types, different_atoms, elements_of, malformed
 from ionscape.dynamics.formats.text import INCOMPLETE, Window, columns_of, empty_labels, frames_of, read_table
 from ionscape.units import Array, Indices
@@ -37,8 +44,6 @@ _KINDS = [
     _Kind(("xs", "ys", "zs"), scaled=True, unwrapped=False),
 ]
 _IMAGES = ("ix", "iy", "iz")
-#: Femtoseconds per unit of time, of the styles whose unit of length is Å.
-_FEMTOSECONDS = {"metal": 1000.0, "real": 1.0}
 
 
 class _Raw(NamedTuple):
@@ -53,7 +58,7 @@ class _Raw(NamedTuple):
 
 
 class LammpsDump:
-    """A LAMMPS dump; elements come from the columns `element` or `mass`, or from `types`.
+    """A LAMMPS dump; elements come from `types`, its columns, or the files beside it (`lammps_run`).
 
     Atoms are sorted by `id`. Steps must be equally spaced; a step written twice (restart) is taken once.
     """
@@ -75,9 +80,12 @@ class LammpsDump:
         self._order = self._ids_of(first[0].table).argsort(kind="stable")
         self._ids = self._ids_of(first[0].table)[self._order]
         self._types = self._types_of(first[0].table, self._order)
+        run = run_beside(path)
         labels = self._labels(first[0].rows)
-        symbols = elements_of([labels[i] for i in self._order], types, str(path))
-        self.header = Header(symbols, self._interval(first), None, self._hint())
+        of_types = not {"element", "mass"} & set(self._names)
+        known = types if types or not of_types else run.elements
+        symbols = elements_of([labels[i] for i in self._order], known, str(path))
+        self.header = Header(symbols, self._interval(first, run), None, self._hint())
 
     def _choose(self) -> None:
         """Decide which columns are read."""
@@ -161,7 +169,7 @@ class LammpsDump:
         if not self._names:
             self._names = names
             self._units = (head["units"] or b"").decode().strip()
-            if self._units and self._units not in _FEMTOSECONDS:
+            if self._units and self._units not in FEMTOSECONDS:
                 raise malformed(where, f"units {self._units}", "units metal or real (lengths in Å)")
         if names != self._names:
             raise malformed(where, f"the columns change to {' '.join(names)}", f"{' '.join(self._names)}")
@@ -175,13 +183,17 @@ class LammpsDump:
             return _elements_by_mass([float(row[names.index("mass")]) for row in words])
         return [row[names.index("type")] for row in words] if "type" in names else ["?"] * len(words)
 
-    def _interval(self, first: list[_Raw]) -> float | None:
-        if len(first) < 2 or self._units not in _FEMTOSECONDS or first[0].time is None or first[1].time is None:
-            return None
-        return (first[1].time - first[0].time) * _FEMTOSECONDS[self._units] or None
+    def _interval(self, first: list[_Raw], run: LammpsRun) -> float | None:
+        unit = FEMTOSECONDS.get(self._units or run.units)
+        if len(first) > 1 and unit and first[0].time is not None and first[1].time is not None:
+            return (first[1].time - first[0].time) * unit or None
+        return steps_apart(self._spacing, run)
 
     def _hint(self) -> str:
-        return f"frames are {self._spacing} steps apart: the interval is {self._spacing} × timestep"
+        return (
+            f"frames are {self._spacing} steps apart: the interval is {self._spacing} × timestep; no log.lammps "
+            "beside the file tells it"
+        )
 
 
 def _box(head: re.Match[bytes], where: str) -> tuple[Array, Array]:
@@ -206,12 +218,6 @@ def _box(head: re.Match[bytes], where: str) -> tuple[Array, Array]:
 
 
 def _elements_by_mass(masses: list[float]) -> list[str]:
-    """Return the elements of the nearest standard masses, within 0.3 amu; else the mass itself."""
-    from ase.data import atomic_masses, chemical_symbols
-
-    names = {}
-    for mass in set(masses):
-        number = int(np.abs(atomic_masses[1:] - mass).argmin()) + 1
-        close = abs(atomic_masses[number] - mass) < 0.3
-        names[mass] = chemical_symbols[number] if close else f"mass {mass:g}"
+    """Return the elements of the nearest standard masses; else the mass itself."""
+    names = {mass: element_of_mass(mass) or f"mass {mass:g}" for mass in set(masses)}
     return [names[mass] for mass in masses]

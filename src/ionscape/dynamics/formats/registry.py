@@ -25,14 +25,14 @@ KNOWN = (
     "xtc/trr/dcd with a structure file, or a trajectory of ionscape"
 )
 #: Structure files that may come before a trajectory without elements.
-_STRUCTURES = {".gro", ".pdb", ".cif", ".vasp", ".poscar"}
-_VASP_STRUCTURES = {"POSCAR", "CONTCAR"}
+_STRUCTURES = {".gro", ".pdb", ".cif", ".vasp", ".poscar", ".data"}
 
 
 def sources_of(paths: Sequence[Path], types: Types = None) -> tuple[Source, ...]:
     """Return the sources of the frames of a run, in order.
 
-    A structure file (gro, pdb, cif, POSCAR) before binary trajectories names their atoms and gives no frames.
+    A structure file (gro, pdb, cif, POSCAR, LAMMPS data) before binary trajectories names their atoms and gives no
+    frames.
 
     Raises
     ------

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from ionscape.dynamics.formats.hdf5 import missing_package
+from ionscape.dynamics.formats.lammps_run import atom_types_of_data, is_data_file, run_beside, steps_apart
 from ionscape.dynamics.formats.source import Frame, Header, Types, different_atoms, element, elements_of
 from ionscape.errors import InputError, unreadable
 from ionscape.units import Array
 
 SUFFIXES = {".xtc", ".trr", ".dcd", ".nc", ".ncdf"}
-#: Formats whose times are sure; DCD writers fill in what they like.
+#: Formats whose times are sure; DCD writers fill in what they like, but LAMMPS has a log.
 _WITH_TIME = {".xtc", ".trr", ".nc", ".ncdf"}
 
 
@@ -46,17 +47,19 @@ class PackageTrajectory:
             raise InputError(
                 "no elements in the file",
                 where=str(path),
-                expected="a structure file (gro, pdb, cif, POSCAR, …) before the trajectory",
+                expected="a structure file (gro, pdb, cif, POSCAR, LAMMPS data, …) before the trajectory",
                 remedy=f"Give both, e.g. system.gro {path.name}.",
             )
-        symbols = elements_of(atom_names(topology), types, str(topology))
+        names, known = _named(topology)
+        symbols = elements_of(names, types or known, str(topology))
         self.header = Header(symbols, self._interval(symbols))
 
     def _interval(self, symbols: tuple[str, ...]) -> float | None:
+        if self.path.suffix.lower() not in _WITH_TIME:
+            run = run_beside(self.path)
+            return steps_apart(run.every, run)
         times = [time for _, time in itertools.islice(self._raw(symbols), 2) if time is not None]
-        if len(times) < 2 or self.path.suffix.lower() not in _WITH_TIME:
-            return None
-        return (times[1] - times[0]) * 1000.0 or None
+        return (times[1] - times[0]) * 1000.0 or None if len(times) > 1 else None
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames in order."""
@@ -115,6 +118,13 @@ def _with_chemfiles(module: Any, path: Path) -> Iterator[tuple[Array, Array, flo
             frame = trajectory.read()
             time = frame["time"] if "time" in frame.list_properties() else None
             yield np.array(frame.positions), np.array(frame.cell.matrix).T, time
+
+
+def _named(topology: Path) -> tuple[list[str], Types]:
+    """Return the names of the atoms in a structure file, and the elements of names that are numbers of types."""
+    if is_data_file(topology):
+        return atom_types_of_data(topology)
+    return atom_names(topology), None
 
 
 def atom_names(topology: Path) -> list[str]:

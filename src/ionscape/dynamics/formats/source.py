@@ -150,12 +150,12 @@ def from_settings(settings: Mapping[str, Any], intervals: Sequence[str]) -> tupl
     """Return frame interval (fs) and temperature (K) of a VASP run from its INCAR tags; None where unknown.
 
     The interval is POTIM times the largest of the tags `intervals` that say how often a file is written. A
-    temperature that changes along the run (TEBEG ≠ TEEND) is no temperature of the run.
+    temperature that changes along the run (TEBEG ≠ TEEND), or 0, VASP's default, is no temperature of the run.
     """
     step = _number(settings.get("POTIM"))
     every = max([1, *(int(_number(settings.get(name)) or 1) for name in intervals)])
     begin, end = _number(settings.get("TEBEG")), _number(settings.get("TEEND"))
-    constant = begin if begin is not None and (end is None or end < 0 or abs(end - begin) < 1e-6) else None
+    constant = begin if begin and (end is None or end < 0 or abs(end - begin) < 1e-6) else None
     return (step * every if step else None), constant
 
 

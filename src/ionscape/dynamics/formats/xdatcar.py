@@ -24,6 +24,7 @@ from ionscape.dynamics.formats.text import (
     empty_labels,
     frames_of,
     numbers_of,
+    opened,
     read_table,
 )
 from ionscape.units import Array
@@ -33,12 +34,16 @@ _HEADER = re.compile(
     rb"[^\n]*\n(?P<scale>[^\n]*)\n(?P<cell>(?:[^\n]*\n){3})(?P<names>[^\n]*)\n(?P<counts>[^\n]*)\n"
 )
 _TAG = re.compile(r"^\s*(\w+)\s*=\s*([^\s;#!]+)", re.MULTILINE)
+_XML_TAG = re.compile(r'<i [^>]*name="\s*(\w+)"[^>]*>([^<]*)</i>')
+_OUTCAR_TAG = re.compile(r"\b(POTIM|NBLOCK|TEBEG|TEEND|ML_OUTBLOCK)\s*=\s*(-?[\d.]+)")
+#: Bytes of a file in which settings stand.
+_HEAD = 1 << 21
 _BLANK = re.compile(rb"\s*")
 _COLUMNS = columns_of(["x", "y", "z"], ["x", "y", "z"])
 
 
 class Xdatcar:
-    """An XDATCAR file; time step and temperature come from the INCAR beside it, if there is one.
+    """An XDATCAR file; time step and temperature come from the INCAR, vasprun.xml or OUTCAR beside it.
 
     XDATCAR is written every max(NBLOCK, ML_OUTBLOCK) steps (https://vasp.at/wiki/NBLOCK).
     """
@@ -57,8 +62,12 @@ class Xdatcar:
             raise malformed(str(path), "no header of seven lines", "an XDATCAR file")
         cell, symbols = self._header(head)
         self._cell = cell
-        interval, temperature = from_settings(incar_beside(path), ("NBLOCK", "ML_OUTBLOCK"))
-        hint = "" if interval else "there is no INCAR with POTIM beside the file: the interval is POTIM × NBLOCK"
+        interval, temperature = from_settings(settings_beside(path), ("NBLOCK", "ML_OUTBLOCK"))
+        hint = (
+            ""
+            if interval
+            else "no INCAR, vasprun.xml or OUTCAR beside the file tells POTIM: the interval is POTIM × NBLOCK"
+        )
         self.header = Header(symbols, interval, temperature, hint)
 
     def frames(self) -> Iterator[Frame]:
@@ -128,13 +137,35 @@ class Xdatcar:
         return elements_of(labels, self._types, str(self.path))
 
 
-def incar_beside(path: Path) -> dict[str, str]:
-    """Return the tags of the INCAR in the folder of `path`, upper case; none if there is no such file."""
-    incar = path.parent / "INCAR"
-    if not incar.is_file():
-        return {}
-    text = incar.read_text(encoding="utf-8", errors="replace").replace(";", "\n")
-    return {name.upper(): value for name, value in _TAG.findall(text)}
+def settings_beside(path: Path) -> dict[str, str]:
+    """Return the settings of a run by the INCAR in the folder of `path`, else vasprun.xml, else OUTCAR.
+
+    Upper case; none if no such file tells POTIM. The files may be compressed.
+    """
+    for name, tags in (("INCAR", _incar_tags), ("vasprun.xml", _xml_tags), ("OUTCAR", _outcar_tags)):
+        for file in (path.parent / name, *(path.parent / f"{name}.{ending}" for ending in ("gz", "bz2", "xz"))):
+            found = tags(_head(file)) if file.is_file() else {}
+            if "POTIM" in found:
+                return found
+    return {}
+
+
+def _head(path: Path) -> str:
+    with opened(path) as file:
+        return file.read(_HEAD).decode("utf-8", errors="replace")
+
+
+def _incar_tags(text: str) -> dict[str, str]:
+    return {name.upper(): value for name, value in _TAG.findall(text.replace(";", "\n"))}
+
+
+def _xml_tags(text: str) -> dict[str, str]:
+    return {name.upper(): value.strip() for name, value in _XML_TAG.findall(text)}
+
+
+def _outcar_tags(text: str) -> dict[str, str]:
+    """Return what an OUTCAR says of the run: ``POTIM = 2.0000``, ``TEBEG = 600.0; TEEND = 600.0``."""
+    return dict(_OUTCAR_TAG.findall(text))
 
 
 def formula(symbols: tuple[str, ...]) -> str:
