@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ionscape.cli.options import command, laboratory, level_of, settings_from, whole_number, with_lab
 from ionscape.cli.output import Answer, table
+from ionscape.cli.targets import told
 from ionscape.errors import CalculationError, InputError
 
 if TYPE_CHECKING:
@@ -162,17 +163,17 @@ def _learning_settings(options: argparse.Namespace) -> Any:
 
 
 def _learned(run: LearnedRun, model_file: Path) -> dict[str, Any]:
-    told = run.calibration
+    quality = run.calibration
     return {
         "n_dear_calls": len(run.dear_steps),
         "dear_steps": list(run.dear_steps),
         "n_inducing": run.model.n_inducing,
         "errors": run.errors,
         "calibration": {}
-        if told is None
+        if quality is None
         else {
-            "rank_correlation": told.rank_correlation,
-            "coverage": {"one_sigma": told.coverage_one, "two_sigma": told.coverage_two},
+            "rank_correlation": told(quality.rank_correlation),
+            "coverage": {"one_sigma": quality.coverage_one, "two_sigma": quality.coverage_two},
         },
         "model": str(model_file),
         "frames": str(run.frames),

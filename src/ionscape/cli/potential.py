@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ionscape.cli.options import command, settings_from, whole_number
 from ionscape.cli.output import Answer, table
+from ionscape.cli.targets import told
 from ionscape.errors import InputError
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def _payload(model: SparseModel, frames: _Divided, quality: Calibration | None) 
 
     noise = model.noise
     calibration = None if quality is None else {
-        "rank_correlation": quality.rank_correlation,
+        "rank_correlation": told(quality.rank_correlation),
         "coverage_one_sigma": quality.coverage_one,
         "coverage_two_sigma": quality.coverage_two,
     }  # fmt: skip
