@@ -63,17 +63,16 @@ def soap(n: int, l: int, cutoff: float, zeta: int, sparse: int, width: float = 0
 
 
 #: Descriptor of each GAP beside its pair term; scatter of energy (eV/atom), forces (eV/Å), virial (eV/atom); and which
-#: part of the training frames it is taught, every so many-th. A fit to all 144 takes 9 minutes and 15 GB at the
-#: smallest of these descriptors (gap-1): the others see fewer frames or less far.
+#: part of the training frames it is taught, every so many-th. A fit to all 144 takes 9 minutes and 15 GB at one of the
+#: smallest of these descriptors (gap-1): the others see fewer frames.
 GAPS = {
     "gap-1": (soap(3, 3, 4.5, 4, 200), (0.001, 0.05, 0.05), 1),
-    "gap-2": (soap(3, 3, 4.5, 4, 200), (0.001, 0.05, 0.05), 3),
-    "gap-3": (soap(3, 3, 4.5, 2, 300), (0.001, 0.05, 0.05), 3),
-    "gap-4": (soap(3, 2, 4.0, 4, 200), (0.001, 0.05, 0.05), 1),
-    "gap-5": (soap(4, 3, 4.5, 4, 300), (0.0005, 0.05, 0.02), 4),
-    "gap-6": (soap(3, 3, 5.0, 4, 300), (0.0005, 0.03, 0.02), 4),
-    "gap-7": (soap(3, 3, 4.5, 4, 400, 0.4), (0.0005, 0.03, 0.02), 3),
-    "gap-8": (soap(3, 3, 4.0, 4, 300), (0.001, 0.05, 0.05), 2),
+    "gap-2": (soap(3, 3, 4.5, 4, 200), (0.001, 0.05, 0.05), 4),
+    "gap-3": (soap(3, 3, 4.5, 2, 300), (0.001, 0.05, 0.05), 6),
+    "gap-4": (soap(3, 2, 4.0, 4, 200), (0.001, 0.05, 0.05), 2),
+    "gap-5": (soap(4, 3, 4.5, 4, 300), (0.0005, 0.05, 0.02), 6),
+    "gap-6": (soap(3, 3, 5.0, 4, 300), (0.0005, 0.03, 0.02), 6),
+    "gap-7": (soap(3, 3, 4.5, 4, 400, 0.4), (0.0005, 0.03, 0.02), 6),
 }
 PAIRS = "distance_2b cutoff=6.0 covariance_type=ard_se delta=1.0 theta_uniform=1.0 n_sparse=15 add_species=T"
 

@@ -54,10 +54,13 @@ class GrowingFit:
         self.kernel = DotProductKernel(asked.powers)
         self.baseline = baseline_of(self.descriptor)
         self.frames: list[Frame] = []
+        self._regression: SparseRegression
         self._kinds: list[Indices] = []
 
     def refit(self, frames: Sequence[Frame]) -> None:
         """Choose inducing environments and noise for `frames`, and fit to them from the beginning."""
+        if self.frames:
+            del self._regression  # it keeps all rows, as the new one will
         self.frames = list(frames)
         self._kinds = [self.descriptor.indices(list(one.symbols), "frames of the dear level") for one in frames]
         self._inducing = self._chosen()
