@@ -62,9 +62,9 @@ def soap(n: int, l: int, cutoff: float, zeta: int, sparse: int, width: float = 0
     )
 
 
-#: Descriptor of each GAP beside its pair term; scatter of energy (eV/atom), forces (eV/Å), virial (eV/atom); and which
-#: part of the training frames it is taught, every so many-th. A fit to all 144 takes 9 minutes and 15 GB at one of the
-#: smallest of these descriptors (gap-1): the others see fewer frames.
+#: Descriptor of each GAP beside its pair term; scatter of energy (eV/atom), forces (eV/Å), virial (eV/atom); and
+#: which part of the training frames it is taught, every so many-th. A fit to all 144 takes 9 minutes and 15 GB at
+#: one of the smallest of these descriptors (gap-1): the others see fewer frames.
 GAPS = {
     "gap-1": (soap(3, 3, 4.5, 4, 200), (0.001, 0.05, 0.05), 1),
     "gap-2": (soap(3, 3, 4.5, 4, 200), (0.001, 0.05, 0.05), 4),

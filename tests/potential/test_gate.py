@@ -90,7 +90,9 @@ def test_what_has_a_limit_and_cannot_be_compared_fails(without):
     bare = [dataclasses.replace(one, stress=None) for one in frames(2, 600)[:without]] + frames(2, 600)[without:]
     found = score(model(), bare, LENIENT)
     assert isinstance(found.stress_mae, Failure)
-    assert found.failures == (f"stress error unknown: the dear level gave no stress of {without} of 2 frames (limit 20)",)
+    assert found.failures == (
+        f"stress error unknown: the dear level gave no stress of {without} of 2 frames (limit 20)",
+    )
     assert score(model(), bare, LENIENT.model_copy(update={"stress_mae_GPa": np.inf})).passed
 
 

@@ -243,7 +243,9 @@ def _judged(result: GateResult, limits: GateSettings) -> GateResult:
         ("stress error", _times(GPA_PER_EV_PER_A3, stress), limits.stress_mae_GPa, " GPa"),
         ("distance of the force slope from 1", _off_one(slope), limits.softening, ""),
     )
-    failures = [_failure(name, value, limit, unit) for name, value, limit, unit in compared if _fails(value, limit)]
+    failures = [
+        _failure(name, value, limit, unit) for name, value, limit, unit in compared if _fails(value, limit)
+    ]
     if _fails(_times(-1, result.force_r2), -limits.force_r2):
         failures.append(_failure("R² of forces", result.force_r2, limits.force_r2, ""))
     return dataclasses.replace(result, failures=tuple(failures))

@@ -62,7 +62,9 @@ class NeighbourList:
             )
         flags = np.array(periodic, dtype=np.uint8)
         self.address = made(
-            self._library.ionscape_neighbours_new(*self._shape, kinds.ctypes.data, flags.ctypes.data, cutoff, skin),
+            self._library.ionscape_neighbours_new(
+                *self._shape, kinds.ctypes.data, flags.ctypes.data, cutoff, skin
+            ),
             f"a list of the neighbours of {len(kinds)} atoms",
         )
         self._finalizer = weakref.finalize(self, self._library.ionscape_neighbours_free, self.address)
