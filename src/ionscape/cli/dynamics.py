@@ -76,7 +76,7 @@ def repeats(text: str) -> tuple[int, int, int]:
 def _md(options: argparse.Namespace) -> Answer:
     from ionscape.dynamics.runs import RunRequest, SimulatedRun, StoppedRun
     from ionscape.dynamics.simulate import PRODUCTION, check_run
-    from ionscape.levels.evaluation import require_stress
+    from ionscape.levels.evaluation import require_elements, require_stress
     from ionscape.structures.exchange import check_writable, write_cif
 
     if options.learn_from:
@@ -86,8 +86,10 @@ def _md(options: argparse.Namespace) -> Answer:
     folder = _folder(options)
     check_writable(folder / PRODUCTION)
     check_run(structure, settings)
-    if ":" in level.name:  # registered levels give stress; building them here would only delay what is stored
-        require_stress(level.calculator(1), f"level '{level.name}'")
+    if ":" in level.name:  # other levels give stress; building them here would only delay what is stored
+        calculator = level.calculator(1)
+        require_stress(calculator, f"level '{level.name}'")
+        require_elements(calculator, {site.specie.symbol for site in structure}, options.structure)
     with laboratory(options) as lab:
         run = lab.simulate([RunRequest(structure, level, settings)])[0]
     if not isinstance(run, SimulatedRun | StoppedRun):
