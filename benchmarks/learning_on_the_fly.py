@@ -1,4 +1,4 @@
-"""Learning on the fly: calls of the dear level in 100 ps of dynamics, and errors on dear frames of that trajectory.
+"""Learning on the fly: calls of the dear level in 100 ps of dynamics, and errors on dear frames of that run.
 
     OMP_NUM_THREADS=1 python benchmarks/learning_on_the_fly.py [--seed 1] [--out DIR] [--part 1.0]
 
