@@ -263,6 +263,17 @@ def test_evaluate_finds_known_errors(ionscape: Command) -> None:
     assert data["force_r2"] < 1
 
 
+def test_evaluate_finds_errors_of_stresses(ionscape: Command) -> None:
+    frames = labelled()
+    for atoms in frames:
+        plain = atoms.copy()
+        plain.calc = EMT()
+        atoms.calc.results["stress"] = plain.get_stress() + 0.01 * np.array([1, -1, 1, -1, 1, -1])
+    data = evaluated(ionscape, frames)
+    assert data["stress_mae_GPa"] == pytest.approx(1.602176634, abs=1e-4)
+    assert data["stress_r2"] < 1
+
+
 def test_evaluate_counts_only_labelled_frames(ionscape: Command) -> None:
     frames = labelled(2)
     frames[1].calc = None

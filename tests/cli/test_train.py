@@ -219,8 +219,27 @@ def test_structure_of_other_elements_is_refused(ionscape, capfd):
     nickel = alloy(5)
     nickel.symbols[0] = "Ni"
     write("nickel.xyz", nickel)
-    assert main(["evaluate", "nickel.xyz", "--level", "sgpr:m"]) == 2
-    assert "atoms of Ni" in capfd.readouterr().err
+    write("nickel.cif", nickel)
+    for command in ("evaluate", "relax", "md"):
+        file = "nickel.xyz" if command == "evaluate" else "nickel.cif"
+        assert main([command, file, "--level", "sgpr:m"]) == 2
+        assert "atoms of Ni" in capfd.readouterr().err
+
+
+def test_evaluate_warns_of_frames_on_which_the_potential_extrapolates(ionscape):
+    from ionscape.potential.model_file import write_model
+
+    write_model(model(), Path("m"))
+    squeezed = alloy(5)
+    squeezed.set_cell(0.85 * squeezed.cell, scale_atoms=True)
+    write("far.xyz", [alloy(6), squeezed])
+    far = ionscape("evaluate", "far.xyz", "--level", "sgpr:m")
+    assert far["largest_force_deviation_eV_per_A"] > 0.5
+    assert "extrapolates in 1 of 2 frames, most in frame 1" in far["warnings"][0]
+    write("near.xyz", alloy(6))
+    near = ionscape("evaluate", "near.xyz", "--level", "sgpr:m")
+    assert 0 < near["largest_force_deviation_eV_per_A"] < 0.5
+    assert near["warnings"] == []
 
 
 def test_evaluated_frames_name_the_level_that_labelled_them(ionscape):
@@ -230,4 +249,6 @@ def test_evaluated_frames_name_the_level_that_labelled_them(ionscape):
 
     write_model(model(), Path("m"))
     ionscape("evaluate", "frames.xyz", "--level", "sgpr:m", "--out", "again.xyz")
-    assert read("again.xyz").info["level"].startswith("sgpr:")
+    name = read("again.xyz").info["level"]
+    assert name.startswith("sgpr:")
+    assert str(Path.cwd()) not in name  # the same model elsewhere is the same level

@@ -44,7 +44,11 @@ def test_identity_is_that_of_the_content_and_the_precision(path, tmp_path):
     level = Level.of(f"sgpr:{path}")
     first = level.identity()["content_sha256"]
     write_model(model(), tmp_path / "copy")
-    assert Level.of(f"sgpr:{tmp_path / 'copy'}").identity()["content_sha256"] == first
+    copy = Level.of(f"sgpr:{tmp_path / 'copy'}")
+    assert copy.identity() == level.identity()
+    assert copy.name != level.name
+    assert str(tmp_path) not in str(copy.identity())
+    assert level.identity()["content_sha256"] == first
     double = Level.of(f"sgpr:{path}", {"precision": "double"}).identity()
     assert double["precision"] == "double" != level.identity()["precision"]
     assert {**double, "precision": "single"} == level.identity()

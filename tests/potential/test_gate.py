@@ -13,7 +13,7 @@ from ionscape.errors import CalculationError, InputError
 from ionscape.potential.calculator import PotentialCalculator
 from ionscape.potential.frames import labelled_frames
 from ionscape.potential.gate import GateSettings, score, score_run, softening, spread_out
-from ionscape.results import to_json, units_of
+from ionscape.results import Failure, to_json, units_of
 from ionscape.units import GPA_PER_EV_PER_A3
 
 LENIENT = GateSettings(
@@ -85,9 +85,28 @@ def test_soft_potential_has_a_slope_below_one():
     assert softening(0.8 * dear + 0.1 * rng.normal(size=5000), dear) == pytest.approx(0.8, abs=0.01)
 
 
-def test_frames_without_stress_are_scored_without():
-    bare = [dataclasses.replace(one, stress=None) for one in frames(2, 600)]
-    assert score(model(), bare, LENIENT).stress_mae is None
+@pytest.mark.parametrize("without", [1, 2])
+def test_what_has_a_limit_and_cannot_be_compared_fails(without):
+    bare = [dataclasses.replace(one, stress=None) for one in frames(2, 600)[:without]] + frames(2, 600)[without:]
+    found = score(model(), bare, LENIENT)
+    assert isinstance(found.stress_mae, Failure)
+    assert found.failures == (
+        f"stress error unknown: the dear level gave no stress of {without} of 2 frames (limit 20)",
+    )
+    assert score(model(), bare, LENIENT.model_copy(update={"stress_mae_GPa": np.inf})).passed
+
+
+def test_slope_and_r2_are_unknown_where_no_force_acts():
+    still = [dataclasses.replace(one, forces=np.zeros_like(one.forces)) for one in frames(2, 600)]
+    found = score(model(), still, LENIENT)
+    assert isinstance(found.softening, Failure)
+    assert isinstance(found.force_r2, Failure)
+    assert [one for one in found.failures if "force slope" in one and "no dear force acts" in one]
+    assert [one for one in found.failures if one.startswith("R² of forces unknown")]
+
+
+def test_limits_of_infinity_come_out_of_a_file():
+    assert GateSettings(stress_mae_GPa=float("inf"), force_r2=float("-inf")).stress_mae_GPa == np.inf
 
 
 def test_run_is_sampled_over_its_whole_length_and_labelled_by_the_dear_level():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from ionscape.errors import InputError
+from ionscape.errors import CalculationError, InputError
 from ionscape.potential import library
 
 
@@ -45,3 +48,40 @@ def test_what_is_no_library_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "_core.so").write_bytes(b"no library")
     with pytest.raises(InputError, match="cannot be loaded"):
         library.load()
+
+
+def test_what_the_core_could_not_make_is_told() -> None:
+    assert library.made(64, "a potential") == 64
+    for null in (0, None):
+        with pytest.raises(CalculationError, match="a potential could not be made: there is no memory"):
+            library.made(null, "a potential")
+
+
+FORKED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from made_frames import alloy, model
+from ionscape.potential.calculator import PotentialCalculator
+
+atoms, calculator = alloy(5), PotentialCalculator(model(), threads=3)
+atoms.calc = calculator
+energy = atoms.get_potential_energy()
+child = os.fork()
+if not child:
+    signal.alarm(20)  # a child that waits for threads it has not ends here
+    calculator.reset()
+    same = atoms.get_potential_energy() == energy
+    del calculator, atoms.calc
+    sys.exit(0 if same else 1)
+assert os.waitpid(child, 0)[1] == 0, "the child failed"
+calculator.reset()
+assert atoms.get_potential_energy() == energy
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.skipif(bool(library.unavailable()), reason=library.unavailable())
+def test_potential_with_several_threads_survives_a_fork() -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKED, str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr

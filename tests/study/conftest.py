@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ionscape.levels.calculation import RelaxationSettings
 from ionscape.levels.registry import Level
 
 HERE = str(Path(__file__).parent)
+sys.path.insert(0, HERE)  # the tests of this folder share `toy_study` and one another's pieces
 
 
 @pytest.fixture(autouse=True)

@@ -10,20 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pymatgen.core import Lattice, Structure
+from toy_study import antifluorite, begin, changed, results_of, toy_levels_importable, written
 
 from ionscape.cli.main import main
 from ionscape.errors import InputError
 from ionscape.report.page import build_page
-from ionscape.structures.exchange import to_atoms, write_cif
+from ionscape.structures.exchange import to_atoms
 from ionscape.study import tasks
 from ionscape.study.pipeline import stages_of
-from ionscape.study.progress import Progress
-from ionscape.study.runner import RunOptions, StudyRun, run_study
+from ionscape.study.runner import StudyRun
 from ionscape.study.schema import read_study
 from ionscape.transport.curves import read_curves
 
-HERE = Path(__file__).parent
 #: The ions of the doped cell have the same barriers: they are independent of the host's other atoms.
 STUDY = """
 [study]
@@ -95,35 +93,16 @@ source = "Fig. 5a"
 """
 
 
-def antifluorite() -> Structure:
-    """Return Li2O without symmetry in a sheared cell, every atom on the site where `Washboard` has its wells."""
-    cubic = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.62), ["O", "Li"], [[0, 0, 0], [0.25, 0.25, 0.25]])
-    shear = np.array([[1.0, 0.12, -0.07], [0.0, 1.02, 0.09], [0.0, 0.0, 0.97]])
-    return Structure(cubic.lattice.matrix @ shear, cubic.species, cubic.frac_coords)
-
-
 def write_study(folder: Path, text: str = STUDY) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    write_cif(antifluorite(), folder / "host.cif")
-    (folder / "s.toml").write_text(text)
-    return folder / "s.toml"
-
-
-def begin(file: Path, out: Path, **options: Any) -> StudyRun:
-    return run_study(file, RunOptions(out=out, engine="process", **options), Progress())
-
-
-def results_of(run: StudyRun) -> dict[str, Any]:
-    return json.loads((run.folder / "results.json").read_text(encoding="utf-8"))
+    """Write the study; every atom of its host is on the site where `Washboard` has its wells."""
+    return written(folder, text, antifluorite())
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyRun]:
     """Return the study after its run up to ion transport."""
     folder = tmp_path_factory.mktemp("ions")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(HERE))
-        patch.setenv("PYTHONPATH", str(HERE))
+    with toy_levels_importable():
         yield begin(write_study(folder), folder / "out", stages=["transport"])
 
 
@@ -132,10 +111,7 @@ def variant(whole: StudyRun, tmp_path: Path) -> Callable[..., StudyRun]:
     """Return a runner of the study with changes of its text, in a fresh folder, on the store of the first."""
 
     def run(*changes: tuple[str, str], **options: Any) -> StudyRun:
-        text = STUDY
-        for old, new in changes:
-            assert text.count(old) == 1, old
-            text = text.replace(old, new)
+        text = changed(STUDY, *changes)
         chosen = {"stages": ["transport"], "store": whole.folder / "store", **options}
         return begin(write_study(tmp_path, text), tmp_path / "out", **chosen)
 
@@ -266,7 +242,7 @@ def test_interrupted_study_goes_on_where_it_was(
     whole: StudyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Interrupted in the second of two runs, the study computes only what is missing and ends the same."""
-    text = write_study(tmp_path, _changed(*short())).read_text()
+    text = write_study(tmp_path, changed(STUDY, *short())).read_text()
     uninterrupted = begin(write_study(tmp_path / "a", text), tmp_path / "a" / "out", stages=["transport"])
     perform, done = tasks.perform, []
 
@@ -285,14 +261,6 @@ def test_interrupted_study_goes_on_where_it_was(
     assert left == 3  # host, doped cell, one run
     assert done[2:] == ["dynamics", "transport", "transport"]
     assert (continued.folder / "results.json").read_bytes() == (uninterrupted.folder / "results.json").read_bytes()
-
-
-def _changed(*changes: tuple[str, str]) -> str:
-    text = STUDY
-    for old, new in changes:
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    return text
 
 
 def test_molten_host_stops_the_run_and_is_told(variant: Callable[..., StudyRun]) -> None:

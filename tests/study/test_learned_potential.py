@@ -14,7 +14,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from test_dynamics_study import HERE, antifluorite, begin, files_of, results_of, runs_of, write_study
+from test_dynamics_study import files_of, runs_of
+from toy_study import antifluorite, begin, changed, results_of, toy_levels_importable, written
 
 from ionscape.dynamics.exploration import ExploredStretch, explore, learning_curve
 from ionscape.dynamics.learning_plan import LearningPlan, stretches_of
@@ -75,20 +76,14 @@ STRICT = "force_mae_eV_per_A = 1e-6"
 
 
 def write(folder: Path, limits: str = LENIENT, *changes: tuple[str, str]) -> Path:
-    text = STUDY.replace("LIMITS", limits)
-    for old, new in changes:
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    return write_study(folder, text)
+    return written(folder, changed(STUDY.replace("LIMITS", limits), *changes), antifluorite())
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyRun]:
     """Return the study after its run; its gate lets everything pass."""
     folder = tmp_path_factory.mktemp("taught")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(HERE))
-        patch.setenv("PYTHONPATH", str(HERE))
+    with toy_levels_importable():
         yield begin(write(folder), folder / "out", stages=["transport"])
 
 
@@ -146,7 +141,11 @@ def test_potential_in_a_file_is_judged_by_its_teacher_only(whole: StudyRun, tmp_
     model = whole.folder / results_of(whole)["stages"]["potential"]["model_file"]
     text = STUDY.replace(STUDY[start:end], f"[levels.fast]\nname = 'sgpr:{model}'\n\n").replace("LIMITS", STRICT)
     text = text.replace('"learned"', '"fast"').replace("toy_levels:SoftSpheres", teacher)
-    done = begin(write_study(tmp_path, text.replace("[60, 120]", "[60]")), tmp_path / "out", stages=["transport"])
+    done = begin(
+        written(tmp_path, text.replace("[60, 120]", "[60]"), antifluorite()),
+        tmp_path / "out",
+        stages=["transport"],
+    )
     (row,) = runs_of(done, "dynamics").values()
     (analysed,) = runs_of(done, "transport").values()
     judged = teacher == "toy_levels:SoftSpheres"
@@ -232,7 +231,7 @@ def test_learned_level_needs_a_potential_and_a_potential_needs_dynamics(tmp_path
     start, middle, end = (STUDY.index(name) for name in ("[potential]", "[dynamics]", "[transport]"))
     for text, told in ((STUDY[:start] + STUDY[middle:end], "without"), (STUDY[:middle], "without")):
         with pytest.raises(InputError, match=told):
-            begin(write_study(tmp_path, text.replace("LIMITS", LENIENT)), tmp_path / "out")
+            begin(written(tmp_path, text.replace("LIMITS", LENIENT), antifluorite()), tmp_path / "out")
 
 
 def test_hottest_stretches_and_richest_cells_come_first() -> None:

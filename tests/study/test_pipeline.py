@@ -9,19 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from pymatgen.core import Composition, Lattice, Structure
+import toy_study
+from pymatgen.core import Composition, Structure
+from toy_study import antifluorite, changed, toy_levels_importable, written
 
 from ionscape.errors import CalculationError, InputError
-from ionscape.structures.exchange import read_structure, to_atoms, write_cif
+from ionscape.structures.exchange import read_structure, to_atoms
 from ionscape.study import pipeline, tasks
 from ionscape.study.pipeline import formula_units, stages_of
-from ionscape.study.progress import Progress
-from ionscape.study.runner import RunOptions, StudyRun, run_study
+from ionscape.study.runner import StudyRun
 from ionscape.study.schema import read_study
 
-HERE = Path(__file__).parent
 STUDY = """
 [study]
 name = "toy"
@@ -119,32 +118,24 @@ class Done:
 
 
 def oxide() -> Structure:
-    """Return twelve atoms of Li2O in a triclinic sheared cell without symmetry."""
-    cubic = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.62), ["O", "Li"], [[0, 0, 0], [0.25, 0.25, 0.25]])
-    shear = np.array([[1.0, 0.12, -0.07], [0.0, 1.02, 0.09], [0.0, 0.0, 0.97]])
-    noise = np.random.default_rng(7).normal(0, 0.01, (12, 3))
-    return Structure(cubic.lattice.matrix @ shear, cubic.species, cubic.frac_coords + noise)
+    return antifluorite(noise=0.01)
 
 
 def begin(file: Path, out: Path, **options: Any) -> Done:
-    return Done(file, out, run_study(file, RunOptions(out=out, engine="process", **options), Progress()))
+    return Done(file, out, toy_study.begin(file, out, **options))
 
 
 def write_study(folder: Path, text: str = STUDY) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    write_cif(oxide(), folder / "host.cif")
+    file = written(folder, text, oxide())
     (folder / "tuned_spheres.py").write_text(LEVEL)
-    (folder / "s.toml").write_text(text)
-    return folder / "s.toml"
+    return file
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
     """Return a study after its first run."""
     folder = tmp_path_factory.mktemp("whole")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(HERE))
-        patch.setenv("PYTHONPATH", str(HERE))  # what the run sets for its workers ends with the test
+    with toy_levels_importable():
         yield begin(write_study(folder), folder / "out")
 
 
@@ -153,11 +144,8 @@ def variant(whole: Done, tmp_path: Path) -> Callable[..., Done]:
     """Return a runner of the study with changes of its text, in a fresh folder, on the store of the first."""
 
     def run(*changes: tuple[str, str], out: str = "out", **options: Any) -> Done:
-        text = STUDY
-        for old, new in changes:
-            assert text.count(old) == 1, old
-            text = text.replace(old, new)
-        return begin(write_study(tmp_path, text), tmp_path / out, store=whole.folder / "store", **options)
+        file = write_study(tmp_path, changed(STUDY, *changes))
+        return begin(file, tmp_path / out, store=whole.folder / "store", **options)
 
     return run
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ionscape.cli.options import command, laboratory, level_of, settings_from, whole_number, with_lab
 from ionscape.cli.output import Answer, table
+from ionscape.cli.targets import told
 from ionscape.errors import CalculationError, InputError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def repeats(text: str) -> tuple[int, int, int]:
 def _md(options: argparse.Namespace) -> Answer:
     from ionscape.dynamics.runs import RunRequest, SimulatedRun, StoppedRun
     from ionscape.dynamics.simulate import PRODUCTION, check_run
-    from ionscape.levels.evaluation import require_stress
+    from ionscape.levels.evaluation import require_elements, require_stress
     from ionscape.structures.exchange import check_writable, write_cif
 
     if options.learn_from:
@@ -85,8 +86,10 @@ def _md(options: argparse.Namespace) -> Answer:
     folder = _folder(options)
     check_writable(folder / PRODUCTION)
     check_run(structure, settings)
-    if ":" in level.name:  # registered levels give stress; building them here would only delay what is stored
-        require_stress(level.calculator(1), f"level '{level.name}'")
+    if ":" in level.name:  # other levels give stress; building them here would only delay what is stored
+        calculator = level.calculator(1)
+        require_stress(calculator, f"level '{level.name}'")
+        require_elements(calculator, {site.specie.symbol for site in structure}, options.structure)
     with laboratory(options) as lab:
         run = lab.simulate([RunRequest(structure, level, settings)])[0]
     if not isinstance(run, SimulatedRun | StoppedRun):
@@ -162,17 +165,17 @@ def _learning_settings(options: argparse.Namespace) -> Any:
 
 
 def _learned(run: LearnedRun, model_file: Path) -> dict[str, Any]:
-    told = run.calibration
+    quality = run.calibration
     return {
         "n_dear_calls": len(run.dear_steps),
         "dear_steps": list(run.dear_steps),
         "n_inducing": run.model.n_inducing,
         "errors": run.errors,
         "calibration": {}
-        if told is None
+        if quality is None
         else {
-            "rank_correlation": told.rank_correlation,
-            "coverage": {"one_sigma": told.coverage_one, "two_sigma": told.coverage_two},
+            "rank_correlation": told(quality.rank_correlation),
+            "coverage": {"one_sigma": quality.coverage_one, "two_sigma": quality.coverage_two},
         },
         "model": str(model_file),
         "frames": str(run.frames),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ionscape.cli.options import command, settings_from, whole_number
 from ionscape.cli.output import Answer, table
+from ionscape.cli.targets import told
 from ionscape.errors import InputError
 
 if TYPE_CHECKING:
@@ -197,9 +198,9 @@ def _enough(frames: list[Frame]) -> list[Frame]:
 def _payload(model: SparseModel, frames: _Divided, quality: Calibration | None) -> dict[str, Any]:
     from ionscape.units import GPA_PER_EV_PER_A3
 
-    noise = model.noise
+    noise, has_stress = model.noise, any(frame.stress is not None for frame in frames.taught)
     calibration = None if quality is None else {
-        "rank_correlation": quality.rank_correlation,
+        "rank_correlation": told(quality.rank_correlation),
         "coverage_one_sigma": quality.coverage_one,
         "coverage_two_sigma": quality.coverage_two,
     }  # fmt: skip
@@ -213,7 +214,7 @@ def _payload(model: SparseModel, frames: _Divided, quality: Calibration | None) 
         "noise": {
             "energy_meV_per_atom": 1000 * noise.energy,
             "force_eV_per_A": noise.force,
-            "stress_GPa": GPA_PER_EV_PER_A3 * noise.stress,
+            **({"stress_GPa": GPA_PER_EV_PER_A3 * noise.stress} if has_stress else {}),
         },
         **({} if calibration is None else {"calibration": calibration}),
         "level": model.provenance.level,
@@ -250,6 +251,8 @@ def _text(payload: dict[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"unknown ({value['unavailable']})"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

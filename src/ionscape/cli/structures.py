@@ -55,7 +55,7 @@ def _relax(options: argparse.Namespace) -> Answer:
     structure, settings, level = structure_named(options.structure), relaxation_of(options), level_of(options)
     path = options.out or Path(f"{_name_of(options.structure)}-relaxed.cif")
     check_writable(path)
-    _check_factory(level)
+    _check_factory(level, {site.specie.symbol for site in structure}, options.structure)
     with laboratory(options) as lab:
         outcome = lab.relax([structure], level, settings)[0]
     answer = outcome.relaxation if isinstance(outcome, Unconverged) else outcome
@@ -84,33 +84,53 @@ def _name_of(structure: str) -> str:
     return Path(structure).stem
 
 
-def _check_factory(level: Level) -> None:
-    """Raise `InputError` unless the calculator of a ``module:factory`` can be made and gives stress."""
-    from ionscape.levels.evaluation import require_stress
+def _check_factory(level: Level, symbols: set[str], structure: str) -> None:
+    """Raise `InputError` unless a level with an argument can be made, gives stress and knows the elements."""
+    from ionscape.levels.evaluation import require_elements, require_stress
     from ionscape.study.engine import available_cores
 
-    if ":" in level.name:  # registered levels give stress; building them here would only delay what is stored
-        require_stress(level.calculator(available_cores()), f"level '{level.name}'")
+    if ":" in level.name:  # other levels give stress; building them here would only delay what is stored
+        calculator = level.calculator(available_cores())
+        require_stress(calculator, f"level '{level.name}'")
+        require_elements(calculator, symbols, structure)
 
 
 def _evaluate(options: argparse.Namespace) -> Answer:
-    from ionscape.levels.evaluation import evaluate_frames, read_frames, write_frames
+    from ionscape.levels.evaluation import evaluate_frames, largest_deviations, read_frames, write_frames
     from ionscape.structures.exchange import check_writable
     from ionscape.study.engine import available_cores
 
     frames, level = read_frames(options.frames), level_of(options)
     if options.out:
         check_writable(options.out)
-    predicted, errors = evaluate_frames(frames, level.calculator(available_cores()))
+    calculator = level.calculator(available_cores())
+    predicted, errors = evaluate_frames(frames, calculator)
+    name = level.identity()["name"]
     for atoms in predicted:
-        atoms.info["level"] = level.name  # potentials are not taught frames of several levels at once
+        atoms.info["level"] = name  # potentials are not taught frames of several levels at once
     payload: dict[str, Any] = {**errors, "frames": [_frame(atoms) for atoms in predicted]}
     rows = [(name, f"{value:.4g}") for name, value in errors.items()]
+    deviations = largest_deviations(frames, calculator)
+    if deviations:
+        payload["largest_force_deviation_eV_per_A"] = max(deviations)
+        payload["warnings"] = _extrapolations(deviations, calculator.settings.largest_deviation_eV_per_A)
+        rows.append(("largest_force_deviation_eV_per_A", f"{max(deviations):.4g}"))
+        rows += [("warning", told) for told in payload["warnings"]]
     if options.out:
         write_frames(predicted, options.out)
         payload["out"] = str(options.out)
         rows.append(("out", str(options.out)))
     return Answer(payload, table(("quantity", "value"), rows))
+
+
+def _extrapolations(deviations: list[float], limit: float) -> list[str]:
+    far = [number for number, deviation in enumerate(deviations) if deviation > limit]
+    if not far:
+        return []
+    worst = max(far, key=lambda number: deviations[number])
+    where = f"in {len(far)} of {len(deviations)} frames, most in frame {worst} (counted from 0)"
+    found = f"a force has a standard deviation of {deviations[worst]:.2f} eV/Å, the limit is {limit:g} eV/Å"
+    return [f"the potential extrapolates {where}: {found}. Teach it frames like these."]
 
 
 def _frame(atoms: Any) -> dict[str, Any]:

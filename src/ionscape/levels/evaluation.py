@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pymatgen.core import Structure
 from ionscape.errors import CalculationError, InputError, unreadable
 from ionscape.potential.errors_of_model import error_summary
 from ionscape.structures.exchange import replacing, to_atoms
+from ionscape.units import GPA_PER_EV_PER_A3, Force
 
 
 def evaluate_structure(structure: Structure, calculator: Any) -> dict[str, Any]:
@@ -44,6 +45,31 @@ def require_stress(calculator: Any, where: str = "level of theory") -> None:
         remedy="Let the factory return ase.calculators.fd.FiniteDifferenceCalculator(calculator, eps_disp=None), "
         "with force_consistent=False if it has no free energy.",
     )
+
+
+def require_elements(calculator: Any, symbols: Iterable[str], where: str) -> None:
+    """Raise `InputError` if `calculator` tells which elements it knows, and one of `symbols` is none of them."""
+    known = getattr(calculator, "known_elements", None)
+    unknown = [] if known is None else sorted(set(symbols) - set(known))
+    if unknown:
+        raise InputError(
+            f"atoms of {', '.join(unknown)}",
+            where=where,
+            expected=f"the elements the potential knows: {', '.join(known or ())}",
+            remedy="Train the potential on frames with these elements in them.",
+        )
+
+
+def largest_deviations(frames: Sequence[Any], calculator: Any) -> list[Force]:
+    """Return the largest standard deviation of a force component that a potential expects in each frame, eV/Å.
+
+    Empty unless `calculator` is a potential whose uncertainty was calibrated.
+    """
+    from ionscape.potential.calculator import DEVIATIONS
+
+    if not getattr(calculator, "is_calibrated", False):
+        return []
+    return [float(max(calculator.get_property(DEVIATIONS, frame.copy()), default=0.0)) for frame in frames]
 
 
 def _evaluate(atoms: Any, calculator: Any) -> tuple[float, Any, Any]:
@@ -90,9 +116,9 @@ def read_frames(path: Path) -> list[Any]:
 def evaluate_frames(frames: Sequence[Any], calculator: Any) -> tuple[list[Any], dict[str, float]]:
     """Return `frames` with the energies, forces and stresses of a level, and its errors against their labels.
 
-    Mean absolute and root-mean-square errors of energies (meV/atom) and force components (eV/Å) with R², for the
-    frames that carry such labels; the keys are left out where no frame does. The time per evaluation is the median
-    after one evaluation that warms up.
+    Mean absolute and root-mean-square errors of energies (meV/atom), of the components of forces (eV/Å) and of
+    stresses (GPa), with R², for the frames that carry such labels; the keys are left out where no frame does. The
+    time per evaluation is the median after one evaluation that warms up.
 
     Parameters
     ----------
@@ -161,11 +187,17 @@ def _predicted(number: int, frame: Any, calculator: Any) -> Any:
 def _label_errors(frames: Sequence[Any], predicted: Sequence[Any]) -> dict[str, float]:
     energies: list[tuple[float, float]] = []
     forces: list[Any] = []
+    stresses: list[Any] = []
     for frame, ours in zip(frames, predicted, strict=True):
         labels = frame.calc.results if frame.calc is not None else {}
         if "energy" in labels:
             energies.append((ours.calc.results["energy"] / len(frame), labels["energy"] / len(frame)))
         if "forces" in labels:
             forces.append(np.stack([ours.calc.results["forces"].ravel(), np.asarray(labels["forces"]).ravel()]))
+        if "stress" in labels:
+            stresses.append(np.stack([ours.calc.results["stress"], frame.get_stress()]))
     errors = error_summary(np.array(energies).T, "energy", "meV_per_atom", 1000.0) if energies else {}
-    return errors | (error_summary(np.concatenate(forces, axis=1), "force", "eV_per_A", 1.0) if forces else {})
+    errors |= error_summary(np.concatenate(forces, axis=1), "force", "eV_per_A", 1.0) if forces else {}
+    if stresses:
+        errors |= error_summary(np.concatenate(stresses, axis=1), "stress", "GPa", GPA_PER_EV_PER_A3)
+    return errors

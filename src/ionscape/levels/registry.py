@@ -31,7 +31,10 @@ class Provider(Protocol):
         ...
 
     def identity(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what defines the level's energies (model, version, hash of weights, functional, …)."""
+        """Return what defines the level's energies (model, version, hash of weights, functional, …).
+
+        A ``name`` among it takes the place of the level's own.
+        """
         ...
 
     def calculator(self, settings: Mapping[str, Any], threads: int) -> Any:
@@ -88,9 +91,17 @@ class Level:
             )
         return cls(name, tuple(sorted((settings or {}).items())))
 
+    @property
+    def address(self) -> str:
+        """Name by which another process makes this level."""
+        return self.name
+
     def identity(self) -> dict[str, Any]:
-        """Return what defines this level's energies; part of every key in the store."""
-        return {**_provider(self.name).identity(dict(self.settings)), "name": self.name}
+        """Return what defines this level's energies; part of every key in the store.
+
+        Its ``name`` is that of the level, unless that tells where a file lies: then the provider gives another.
+        """
+        return {"name": self.name, **_provider(self.name).identity(dict(self.settings))}
 
     def calculator(self, threads: int) -> Any:
         """Return the ASE calculator of this level; built once per process, and again if what defines it changed.

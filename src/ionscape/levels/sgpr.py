@@ -60,12 +60,14 @@ class SparsePotential:
         return None
 
     def identity(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the hash of the file's content and how it is evaluated."""
+        """Return the hash of the file's content, for its name too, and how it is evaluated."""
         status = self.path.stat() if self.path.is_file() else None
         key = (status.st_mtime_ns, status.st_size) if status else (0, 0)
+        content = _hash(self.path, *key)
         return {
+            "name": f"sgpr:{content}",
             "model": "sparse Gaussian-process potential",
-            "content_sha256": _hash(self.path, *key),
+            "content_sha256": content,
             **_settings(settings).model_dump(mode="json"),
         }
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ionscape.potential.active_settings import LearningSettings
 from ionscape.potential.descriptor import Descriptor
-from ionscape.potential.evidence import Noise, Sums, most_likely_noise
+from ionscape.potential.evidence import Noise
 from ionscape.potential.frames import Frame
 from ionscape.potential.inducing import LEAST_VARIANCE, shared_choice
 from ionscape.potential.kernel import DotProductKernel
@@ -20,11 +20,12 @@ from ionscape.potential.training import (
     candidate_environments,
     first_guess,
     kernel_matrix,
+    noise_of,
     provenance_of,
 )
 from ionscape.potential.uncertainty import covariance_loss, whitened_kernels
 from ionscape.potential.whitening import WhitenedSpace
-from ionscape.units import GPA_PER_EV_PER_A3, Array, Indices, NumberArray
+from ionscape.units import GPA_PER_EV_PER_A3, Indices, NumberArray
 
 #: Usual scatter of labels about a potential, kept for the kinds of which there are few: meV/atom, eV/Å, GPa.
 _USUAL = Noise(energy=1e-3, force=0.05, stress=0.1 / GPA_PER_EV_PER_A3, signal=1.0)
@@ -54,10 +55,13 @@ class GrowingFit:
         self.kernel = DotProductKernel(asked.powers)
         self.baseline = baseline_of(self.descriptor)
         self.frames: list[Frame] = []
+        self._regression: SparseRegression
         self._kinds: list[Indices] = []
 
     def refit(self, frames: Sequence[Frame]) -> None:
         """Choose inducing environments and noise for `frames`, and fit to them from the beginning."""
+        if self.frames:
+            del self._regression  # it keeps all rows, as the new one will
         self.frames = list(frames)
         self._kinds = [self.descriptor.indices(list(one.symbols), "frames of the dear level") for one in frames]
         self._inducing = self._chosen()
@@ -68,7 +72,9 @@ class GrowingFit:
         for number in range(len(self.frames)):
             raw = frame_rows(*self._frame(number), self.baseline, self._inducing, self.kernel, guess)
             rows.append((raw.kinds, raw.labels, self._space.whitened(raw)))
-        self._regression = SparseRegression(self._space, self._noise(rows), grows=self._room() > 0)
+        few = len(self.frames) < _ENOUGH
+        noise = noise_of(rows, self._space.columns, self._settings.training, _USUAL, (few, False, few))
+        self._regression = SparseRegression(self._space, noise, grows=self._room() > 0)
         while rows:  # each is let go once it is in: they are as large as the fit
             self._regression.add_whitened(*rows.pop(0))
 
@@ -175,18 +181,3 @@ class GrowingFit:
             self._inducing[kind] = mine
         self._regression.add_inducing(kernels, sums)
         self._owner = np.concatenate([self._owner, kinds])
-
-    def _noise(self, rows: Sequence[tuple[Indices, Array, NumberArray]]) -> Noise:
-        asked = self._settings.training
-        given = (asked.energy_noise_meV_per_atom, asked.force_noise_eV_per_A, asked.stress_noise_GPa)
-        usual = (_USUAL.energy, _USUAL.force, _USUAL.stress)
-        scales = (1000.0, 1.0, GPA_PER_EV_PER_A3)
-        energy, force, stress = (
-            usual[kind] if one is None else one / scales[kind] for kind, one in enumerate(given)
-        )
-        few = len(self.frames) < _ENOUGH
-        fixed = (few or given[0] is not None, given[1] is not None, few or given[2] is not None)
-        sums = Sums(self._space.columns)
-        for one in rows:
-            sums.add(*one)
-        return most_likely_noise(sums, Noise(energy, force, stress, _USUAL.signal), fixed)

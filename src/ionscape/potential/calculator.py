@@ -91,6 +91,16 @@ class PotentialCalculator(Calculator):
                 remedy="Train it with --held-out, or set watch_every = 0.",
             )
 
+    @property
+    def known_elements(self) -> tuple[str, ...]:
+        """Elements of the potential, by atomic number."""
+        return self.model.descriptor.species
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the potential tells standard deviations of forces."""
+        return bool(self.model.spread)
+
     def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
         """Fill ``results``; the standard deviations only if `properties` ask for them."""
         super().calculate(atoms, properties, system_changes)

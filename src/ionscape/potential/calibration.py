@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
+from ionscape.results import Failure
 from ionscape.units import Array, Count, Force, ForceArray, Indices, Number, NumberArray
 
 #: Losses below this part of the mean of their species count as so large: no atom is certain.
@@ -31,8 +32,8 @@ class Calibration:
     Attributes
     ----------
     rank_correlation
-        Spearman's, of the predicted standard deviation of an atom with the length of the error of its force; 0
-        where all are alike.
+        Spearman's, of the predicted standard deviation of an atom with the length of the error of its force; a
+        failure where all of either are alike.
     coverage_one
         Part of the force components whose error is within one predicted standard deviation; 0.683 if Gaussian.
     coverage_two
@@ -41,7 +42,7 @@ class Calibration:
         Number of atoms that were looked at.
     """
 
-    rank_correlation: Number
+    rank_correlation: Number | Failure
     coverage_one: Number
     coverage_two: Number
     atoms: Count
@@ -89,8 +90,10 @@ def calibration(deviations: ForceArray, errors: ForceArray) -> Calibration:
     )
 
 
-def _rank_correlation(one: Array, other: Array) -> Number:
+def _rank_correlation(one: Array, other: Array) -> Number | Failure:
     ranks = np.stack([rankdata(one), rankdata(other)])
     ranks -= ranks.mean(axis=1, keepdims=True)
     scale = float(np.sqrt((ranks**2).sum(axis=1).prod()))
-    return float(ranks[0] @ ranks[1]) / scale if scale > 0 else 0.0
+    if not scale > 0:
+        return Failure("all predicted deviations or all errors are alike")
+    return float(ranks[0] @ ranks[1]) / scale

@@ -22,7 +22,7 @@ from ase import units
 from numpy.typing import NDArray
 
 from ionscape.errors import CalculationError
-from ionscape.potential.library import load
+from ionscape.potential.library import load, made
 from ionscape.potential.neighbours import SKIN
 from ionscape.units import (
     BOLTZMANN_EV_PER_K,
@@ -212,7 +212,7 @@ class CompiledDynamics:
         self._masses = np.array(atoms.masses, dtype=float)
         seed = int(rng.integers(2**64, dtype=np.uint64)) if conditions.ensemble == "nvt-langevin" else 0
         request = self._request(conditions, seed, skin)
-        self._address = self._library.ionscape_dynamics_new(ctypes.byref(request))
+        self._address = made(self._library.ionscape_dynamics_new(ctypes.byref(request)), "compiled dynamics")
         self._finalizer = weakref.finalize(self, self._library.ionscape_dynamics_free, self._address)
         for name, value in (
             ("positions", atoms.positions), ("momenta", atoms.momenta), ("cell", atoms.cell),

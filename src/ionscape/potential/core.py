@@ -19,7 +19,7 @@ from ionscape.potential.evaluation import (
     checked,
 )
 from ionscape.potential.form import CollapsedForm
-from ionscape.potential.library import load
+from ionscape.potential.library import load, made
 from ionscape.potential.neighbours import NeighbourList
 from ionscape.units import Array, CellArray, Count, EnergyArray, ForceArray, Length, LengthArray, NumberArray
 
@@ -59,6 +59,8 @@ class CompiledPotential:
     ------
     InputError
         If the compiled core is missing.
+    CalculationError
+        If there is no memory or no thread left.
     """
 
     def __init__(
@@ -73,8 +75,9 @@ class CompiledPotential:
                 expected="at least one thread, 'single' or 'double'",
                 remedy="Change the setting.",
             )
-        self.address = self._library.ionscape_potential_new(
-            ctypes.byref(_as_c(form)), int(precision == "single"), self.threads
+        self.address = made(
+            self._library.ionscape_potential_new(ctypes.byref(_as_c(form)), precision == "single", self.threads),
+            f"a potential of {self.threads} threads",
         )
         self._finalizer = weakref.finalize(self, self._library.ionscape_potential_free, self.address)
         self._list: NeighbourList | None = None

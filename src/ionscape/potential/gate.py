@@ -7,6 +7,7 @@ over what they do not know are too soft, and ions in them too fast.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +17,10 @@ from pydantic import Field
 
 from ionscape.errors import CalculationError, InputError
 from ionscape.potential.calibration import Calibration, calibration, spread_of
-from ionscape.potential.errors_of_model import Predictions, errors_of, predictions
+from ionscape.potential.errors_of_model import errors_of, predictions
 from ionscape.potential.frames import Frame, labelled_frames
-from ionscape.potential.model import SparseModel
+from ionscape.potential.model import ErrorsByName, SparseModel
+from ionscape.results import Failure
 from ionscape.settings import Settings
 from ionscape.units import GPA_PER_EV_PER_A3, Count, EnergyPerAtom, Force, ForceArray, Indices, Number, Stress
 
@@ -26,6 +28,7 @@ from ionscape.units import GPA_PER_EV_PER_A3, Count, EnergyPerAtom, Force, Force
 class GateSettings(Settings):
     """How many frames of a run are labelled, and the limits that the potential must keep on them.
 
+    What has a limit and cannot be compared fails; a limit of inf (of R²: -inf) lets it be.
     R² of energies has no limit: at one temperature energies vary so little that it says nothing of the potential.
     """
 
@@ -34,7 +37,9 @@ class GateSettings(Settings):
         3.0, gt=0, description="Largest mean absolute error of energies, meV/atom."
     )
     force_mae_eV_per_A: float = Field(0.12, gt=0, description="Largest mean absolute error of forces, eV/Å.")
-    stress_mae_GPa: float = Field(0.5, gt=0, description="Largest mean absolute error of stresses, GPa.")
+    stress_mae_GPa: float = Field(
+        0.5, gt=0, description="Largest mean absolute error of stresses, GPa; inf if the dear level gives none."
+    )
     force_r2: float = Field(0.95, le=1, description="Smallest R² of force components.")
     softening: float = Field(
         0.05, gt=0, description="Largest distance from 1 of the slope of predicted against dear forces."
@@ -56,13 +61,14 @@ class GateResult:
     force_mae, force_rmse
         Of the components of the forces.
     force_r2
-        Of the components of the forces.
+        Of the components of the forces; a failure if all dear ones are equal.
     softening
-        Least-squares slope of predicted against dear force components; below 1: too soft.
+        Least-squares slope of predicted against dear force components; below 1: too soft. A failure if no dear
+        force acts.
     stress_mae
-        Of the components of the stress; None if the dear level gave none.
+        Of the components of the stress; a failure if the dear level gave none.
     energy_r2
-        Of the energies per atom; None if all dear energies are equal.
+        Of the energies per atom; a failure if all dear ones are equal.
     calibration
         Predicted standard deviations against errors of forces, with the factors of the model; with those that
         these frames suggest if it has none, so that coverage then tells of nothing but the shape of the
@@ -77,10 +83,10 @@ class GateResult:
     energy_shift: EnergyPerAtom
     force_mae: Force
     force_rmse: Force
-    force_r2: Number
-    softening: Number
-    stress_mae: Stress | None
-    energy_r2: Number | None
+    force_r2: Number | Failure
+    softening: Number | Failure
+    stress_mae: Stress | Failure
+    energy_r2: Number | Failure
     calibration: Calibration
     failures: tuple[str, ...]
 
@@ -123,24 +129,28 @@ def score(model: SparseModel, frames: Sequence[Frame], settings: GateSettings) -
         energy_shift=float((found.energies[0] - found.energies[1]).mean()),
         force_mae=errors["force_mae_eV_per_A"],
         force_rmse=errors["force_rmse_eV_per_A"],
-        force_r2=_r2_of_forces(found),
+        force_r2=errors.get("force_r2", Failure("all dear force components are equal")),
         softening=softening(ours, dear),
-        stress_mae=errors["stress_mae_GPa"] / GPA_PER_EV_PER_A3 if "stress_mae_GPa" in errors else None,
-        energy_r2=errors.get("energy_r2"),
+        stress_mae=_stress_error(errors, frames),
+        energy_r2=errors.get("energy_r2", Failure("all dear energies are equal")),
         calibration=calibration(deviations, found.force_errors),
         failures=(),
     )
     return _judged(result, settings)
 
 
-def softening(predicted: ForceArray, dear: ForceArray) -> Number:
+def softening(predicted: ForceArray, dear: ForceArray) -> Number | Failure:
     r"""Return the least-squares slope through the origin of predicted against dear force components.
+
+    A failure if no dear force acts.
 
     .. math:: s = \sum_k F_k^{pred} F_k^{dear} \Big/ \sum_k (F_k^{dear})^2
 
     Source: Deng et al., npj Comput. Mater. 11 (2025) 9, doi:10.1038/s41524-024-01500-6.
     """
-    return float((predicted * dear).sum() / (dear**2).sum()) if np.any(dear) else 1.0
+    if not np.any(dear):
+        return Failure("no dear force acts")
+    return float((predicted * dear).sum() / (dear**2).sum())
 
 
 def score_run(
@@ -217,27 +227,44 @@ def _labelled(frame: Any, dear: Any, index: Count) -> Any:
     return atoms
 
 
-def _r2_of_forces(found: Predictions) -> Number:
-    ours, dear = found.forces
-    spread = float(((dear - dear.mean()) ** 2).sum())
-    return 1 - float(((ours - dear) ** 2).sum()) / spread if spread > 0 else 0.0
+def _stress_error(errors: ErrorsByName, frames: Sequence[Frame]) -> Stress | Failure:
+    """Return the error of the stresses; a failure unless all frames carry one, for some alone judge no run."""
+    without = sum(frame.stress is None for frame in frames)
+    if without:
+        return Failure(f"the dear level gave no stress of {without} of {len(frames)} frames")
+    return errors["stress_mae_GPa"] / GPA_PER_EV_PER_A3
 
 
 def _judged(result: GateResult, limits: GateSettings) -> GateResult:
-    import dataclasses
-
-    stress = 0.0 if result.stress_mae is None else GPA_PER_EV_PER_A3 * result.stress_mae
-    compared = (
-        ("energy error", 1000 * result.energy_mae, limits.energy_mae_meV_per_atom, "meV/atom"),
-        ("force error", result.force_mae, limits.force_mae_eV_per_A, "eV/Å"),
-        ("stress error", stress, limits.stress_mae_GPa, "GPa"),
-        ("distance of the force slope from 1", abs(result.softening - 1), limits.softening, ""),
+    stress, slope = result.stress_mae, result.softening
+    compared: tuple[tuple[str, Number | Failure, Number, str], ...] = (
+        ("energy error", 1000 * result.energy_mae, limits.energy_mae_meV_per_atom, " meV/atom"),
+        ("force error", result.force_mae, limits.force_mae_eV_per_A, " eV/Å"),
+        ("stress error", _times(GPA_PER_EV_PER_A3, stress), limits.stress_mae_GPa, " GPa"),
+        ("distance of the force slope from 1", _off_one(slope), limits.softening, ""),
     )
     failures = [
-        f"{name} {value:.3g} {unit}".strip() + f" (limit {limit:g})"
-        for name, value, limit, unit in compared
-        if not value <= limit
+        _failure(name, value, limit, unit) for name, value, limit, unit in compared if _fails(value, limit)
     ]
-    if not result.force_r2 >= limits.force_r2:
-        failures.append(f"R² of forces {result.force_r2:.3f} (limit {limits.force_r2:g})")
+    if _fails(_times(-1, result.force_r2), -limits.force_r2):
+        failures.append(_failure("R² of forces", result.force_r2, limits.force_r2, ""))
     return dataclasses.replace(result, failures=tuple(failures))
+
+
+def _fails(value: Number | Failure, limit: Number) -> bool:
+    if isinstance(value, Failure):
+        return bool(np.isfinite(limit))
+    return not value <= limit
+
+
+def _failure(name: str, value: Number | Failure, limit: Number, unit: str) -> str:
+    told = f"unknown: {value.reason}" if isinstance(value, Failure) else f"{value:.3g}{unit}"
+    return f"{name} {told} (limit {limit:g})"
+
+
+def _times(factor: Number, value: Number | Failure) -> Number | Failure:
+    return value if isinstance(value, Failure) else factor * value
+
+
+def _off_one(slope: Number | Failure) -> Number | Failure:
+    return slope if isinstance(slope, Failure) else abs(slope - 1)

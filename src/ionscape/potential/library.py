@@ -8,7 +8,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from ionscape.errors import InputError
+from ionscape.errors import CalculationError, InputError
 
 LIBRARY = Path(__file__).with_name("_core.dll" if os.name == "nt" else "_core.so")
 SOURCES = Path(__file__).with_name("core")
@@ -47,6 +47,20 @@ def load() -> ctypes.CDLL:
             remedy="Install again where g++ or clang++ is found: make install (or pip install -e .).",
         )
     return ctypes.CDLL(str(LIBRARY))
+
+
+def made(address: int | None, what: str) -> int:
+    """Return the address of something that the core made.
+
+    Raises
+    ------
+    CalculationError
+        If the core had neither memory nor threads for it: the address is null then.
+    """
+    if not address:
+        message = f"{what} could not be made: there is no memory, or no thread, left for it"
+        raise CalculationError(message)
+    return address
 
 
 def sources_hash() -> str:

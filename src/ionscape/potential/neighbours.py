@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ionscape.errors import InputError
-from ionscape.potential.library import load
+from ionscape.potential.library import load, made
 from ionscape.units import CellArray, Count, Indices, Length, LengthArray
 
 #: Skin of lists that are kept while atoms move, Å.
@@ -61,8 +61,11 @@ class NeighbourList:
                 remedy="Give the index of each atom's species.",
             )
         flags = np.array(periodic, dtype=np.uint8)
-        self.address = self._library.ionscape_neighbours_new(
-            *self._shape, kinds.ctypes.data, flags.ctypes.data, cutoff, skin
+        self.address = made(
+            self._library.ionscape_neighbours_new(
+                *self._shape, kinds.ctypes.data, flags.ctypes.data, cutoff, skin
+            ),
+            f"a list of the neighbours of {len(kinds)} atoms",
         )
         self._finalizer = weakref.finalize(self, self._library.ionscape_neighbours_free, self.address)
 

@@ -104,7 +104,7 @@ class SparseRegression:
         for column in range(new):
             part, among[column, column] = self.space.add(kernels[column, : there + column])
             across[:, column], among[:column, column] = part[:there], part[there:]
-        raw = sums * self._weights[:, None] - self._matrix.values[:, self.space.species :][:, :there] @ across
+        raw = sums * self._weights[:, None] - self._matrix.times(across, first=self.space.species)
         self._append(solve_triangular(among, raw.T, trans="T").T)
 
     def _append(self, columns: Array) -> None:
@@ -117,22 +117,21 @@ class SparseRegression:
         self._triangle = larger
         more = solve_triangular(corner, data.T @ self._labels, trans="T")
         self._projection = np.concatenate([self._projection, more])
-        for column in columns.T:
-            self._matrix.add_column(column)
+        self._matrix.add_columns(columns)
 
     def _orthogonalised(self, columns: Array) -> tuple[Array, Array, Array]:
         """Return the new columns' parts along the old ones, and the rests: in the rows, and in the old weights.
 
         The rest is orthogonalised again and again: once loses the digits that the old columns share with the new.
         """
-        matrix, data = self._matrix.values, columns.copy()
+        data = columns.copy()
         projected = np.zeros((len(self._triangle), columns.shape[1]))
         head = np.zeros_like(projected)
         for _ in range(3):
-            gradient = matrix.T @ data + head / self.noise.signal
+            gradient = self._matrix.transposed_times(data) + head / self.noise.signal
             part = solve_triangular(self._triangle, gradient, trans="T")
             step = solve_triangular(self._triangle, part)
-            data, head = data - matrix @ step, head - step / self.noise.signal
+            data, head = data - self._matrix.times(step), head - step / self.noise.signal
             projected += part
         return projected, data, head
 

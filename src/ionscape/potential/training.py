@@ -144,7 +144,7 @@ class _Fit:
             self.told("kernels", number, len(order))
             rows.append(rows_of(index))
         self.told("noise", 0, len(order))
-        noise = self._noise(rows, space.columns)
+        noise = noise_of(rows, space.columns, self.settings, _START)
         regression = SparseRegression(space, noise)
         for number, index in enumerate(order):
             self.told("fit", number, len(order))
@@ -156,20 +156,41 @@ class _Fit:
         chosen = shared_choice(candidates, kernel, self.settings.inducing)
         return [each[rows] for each, rows in zip(candidates, chosen, strict=True)]
 
-    def _noise(self, rows: Sequence[WhitenedRows], columns: Count) -> Noise:
-        asked = self.settings
-        given = (
-            _over(asked.energy_noise_meV_per_atom, 1000.0),
-            asked.force_noise_eV_per_A,
-            _over(asked.stress_noise_GPa, GPA_PER_EV_PER_A3),
-        )
-        usual = (_START.energy, _START.force, _START.stress)
-        energy, force, stress = (value or other for value, other in zip(given, usual, strict=True))
-        start = Noise(energy, force, stress, _START.signal)
-        sums = Sums(columns)
-        for one in rows:
-            sums.add(*one)
-        return most_likely_noise(sums, start, [value is not None for value in given])
+
+def noise_of(
+    rows: Sequence[WhitenedRows],
+    columns: Count,
+    asked: TrainingSettings,
+    usual: Noise,
+    kept: tuple[bool, bool, bool] = (False, False, False),
+) -> Noise:
+    """Return the noise that `asked` gives, and for the rest the most likely one.
+
+    Parameters
+    ----------
+    rows
+        Kinds, labels and whitened columns, of each frame.
+    columns
+        How many columns there are.
+    asked
+        Noise that the user gave.
+    usual
+        Where the search begins.
+    kept
+        Whether the usual scatter of energies, forces, stresses is kept, whatever the rows say.
+    """
+    given = (
+        _over(asked.energy_noise_meV_per_atom, 1000.0),
+        asked.force_noise_eV_per_A,
+        _over(asked.stress_noise_GPa, GPA_PER_EV_PER_A3),
+    )
+    start = (usual.energy, usual.force, usual.stress)
+    energy, force, stress = (value or other for value, other in zip(given, start, strict=True))
+    sums = Sums(columns)
+    for one in rows:
+        sums.add(*one)
+    fixed = [value is not None or keep for value, keep in zip(given, kept, strict=True)]
+    return most_likely_noise(sums, Noise(energy, force, stress, usual.signal), fixed)
 
 
 def provenance_of(

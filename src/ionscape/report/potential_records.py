@@ -31,8 +31,8 @@ class Gate:
     frames
         Frames that were compared; None if it could not be judged.
     numbers
-        Errors by name: energy_mae and energy_shift (meV/atom), force_mae (eV/Å), stress_mae (GPa), force_r2,
-        softening.
+        Those that are known of the errors, by name: energy_mae and energy_shift (meV/atom), force_mae (eV/Å),
+        stress_mae (GPa), force_r2, softening.
     coverage, rank_correlation
         Of the predicted uncertainty: part of the errors within two standard deviations, and Spearman's.
     passed
@@ -75,7 +75,7 @@ class PotentialRecord:
     errors
         Errors on the frames that were held out, by name.
     coverage, rank_correlation
-        Of its uncertainty there; None where no frames were held out.
+        Of its uncertainty there; None where no frames were held out, or where there is none.
     stretches
         Runs that taught it, in their order.
     curve
@@ -151,7 +151,7 @@ def gate(node: Mapping[str, Any] | None) -> Gate | None:
     quality = node.get("calibration") or {}
     return Gate(
         frames=int(plain(node["frames"])),
-        numbers={name: _shown(node[name], unit) for name, unit in _GATE.items() if name in node},
+        numbers={name: _shown(node[name], unit) for name, unit in _GATE.items() if _is_known(node.get(name))},
         coverage=_number(quality.get("coverage_two")),
         rank_correlation=_number(quality.get("rank_correlation")),
         passed=bool(node["passed"]),
@@ -168,6 +168,10 @@ def _shown(node: Any, unit: str) -> float:
     return factor * found.value
 
 
+def _is_known(node: Any) -> bool:
+    return node is not None and not (isinstance(node, Mapping) and "unavailable" in node)
+
+
 def _number(node: Any) -> float | None:
-    found = known(node)
+    found = known(node) if _is_known(node) else None
     return None if found is None else found.value

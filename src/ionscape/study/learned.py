@@ -65,9 +65,14 @@ class LearnedLevel(Level):
     file: Path = Path()
     key: str = ""
 
+    @property
+    def address(self) -> str:
+        """Name by which a process that has the store makes this level."""
+        return f"{STORED}{self.key}"
+
     def identity(self) -> dict[str, Any]:
         """Return what defines this level's energies: the hash of the potential's content."""
-        return {**Level.of(f"sgpr:{self.file}").identity(), "name": f"{STORED}{self.key}"}
+        return {**Level.of(f"sgpr:{self.file}").identity(), "name": self.address}
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,13 @@ class LearnedPotential:
 
 
 def learn(
-    request: Mapping[str, Any], folder: Path, threads: int, structure_of: Callable[[dict[str, Any]], Structure]
+    request: Mapping[str, Any],
+    level: Level,
+    folder: Path,
+    threads: int,
+    structure_of: Callable[[dict[str, Any]], Structure],
 ) -> dict[str, Any]:
-    """Carry out the request of a potential in `folder`, and return its numbers.
+    """Carry out the request of a potential that `level` teaches in `folder`, and return its numbers.
 
     Raises
     ------
@@ -115,7 +124,6 @@ def learn(
     from ionscape.potential.model_file import write_model
     from ionscape.potential.settings import TrainingSettings
 
-    level = Level.of(request["level"]["identity"]["name"], request["level"]["settings"])
     stretches = [
         Stretch(one["cell"], DynamicsSettings.model_validate_json(json.dumps(one["settings"])))
         for one in request["stretches"]

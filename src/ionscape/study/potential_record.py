@@ -32,7 +32,7 @@ def potential_record(found: LearnedPotential, folder: Path) -> dict[str, Any]:
         "inducing": {name: to_json(count, "1") for name, count in record["inducing"].items()},
         "errors": _with_units(record["errors"]),
         "noise": _with_units(record["noise"]),
-        **({"calibration": to_json(record["calibration"], "1")} if "calibration" in record else {}),
+        **({"calibration": _told(to_json(record["calibration"], "1"))} if "calibration" in record else {}),
         "stretches": [_stretch(one, found.materials) for one in record["stretches"]],
         "curve": {
             "time": to_json(np.array(record["curve"]["time_ps"]), "ps"),
@@ -71,9 +71,16 @@ def gate_record(gate: GateResult | Failure) -> dict[str, Any]:
     """Return what dear frames of a run say of the potential, or why it could not be judged."""
     if isinstance(gate, Failure):
         return {"unavailable": gate.reason}
-    plain: dict[str, Any] = to_json(gate)
-    known = {name: value for name, value in plain.items() if value is not None}
-    return {**known, "passed": gate.passed}
+    return {**_told(to_json(gate)), "passed": gate.passed}
+
+
+def _told(node: Any) -> Any:
+    """Return plain JSON in which every failure is ``{"unavailable": reason}``."""
+    if not isinstance(node, dict):
+        return node
+    if node.keys() == {"reason", "key"}:
+        return {"unavailable": node["reason"]}
+    return {name: _told(value) for name, value in node.items()}
 
 
 def linked(source: Path, target: Path) -> Path:

@@ -39,7 +39,13 @@ FOLDERS = ("calculations", "working", "locks")
 
 
 def request_key(request: Mapping[str, Any]) -> str:
-    """Return the key of a request: SHA-256 of its canonical JSON (sorted keys, shortest exact floats)."""
+    """Return the key of a request: SHA-256 of its canonical JSON (sorted keys, shortest exact floats).
+
+    Where a level's file lies (its ``address``) is no part of it: the level's identity tells what is in the file.
+    """
+    level = request.get("level")
+    if isinstance(level, Mapping):
+        request = {**request, "level": {name: value for name, value in level.items() if name != "address"}}
     text = json.dumps(request, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

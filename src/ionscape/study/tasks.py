@@ -142,7 +142,9 @@ def _request(kind: str, structure: Structure, level: Level) -> dict[str, Any]:
 
 
 def _level_request(level: Level) -> dict[str, Any]:
-    return {"settings": dict(level.settings), "identity": level.identity()}
+    identity = level.identity()
+    elsewhere = {} if level.address == identity["name"] else {"address": level.address}
+    return {"settings": dict(level.settings), "identity": identity, **elsewhere}
 
 
 def structure_to_json(structure: Structure, digits: int | None = None) -> dict[str, Any]:
@@ -268,18 +270,22 @@ def _transport(request: dict[str, Any], desk: Desk) -> dict[str, Any]:
 def _learning(request: dict[str, Any], desk: Desk) -> dict[str, Any]:
     from ionscape.study.learned import learn
 
-    return learn(request, desk.folder, desk.threads, structure_from_json)
+    return learn(request, _level(request, desk), desk.folder, desk.threads, structure_from_json)
 
 
 def _level(request: dict[str, Any], desk: Desk) -> Level:
     from ionscape.levels.registry import Level
     from ionscape.study.learned import MODEL, STORED
 
-    level = request["level"]
-    name = level["identity"]["name"]
+    asked = request["level"]
+    name = asked.get("address", asked["identity"]["name"])
     if name.startswith(STORED):
         name = f"sgpr:{desk.store.folder(name.removeprefix(STORED)) / MODEL}"
-    return Level.of(name, level["settings"])
+    level = Level.of(name, asked["settings"])
+    if "address" in asked and level.identity() != asked["identity"]:
+        message = f"{name} was changed since it was asked for: give the command again"
+        raise RuntimeError(message)
+    return level
 
 
 KINDS: dict[str, Callable[[dict[str, Any], Desk], dict[str, Any]]] = {

@@ -1,4 +1,5 @@
 // Threads that wait for work: they spin for a while, since the next force call is near, then sleep.
+// A process that was forked has none of its parent's threads; a pool notices, and starts its own.
 
 #ifndef IONSCAPE_POOL_HPP
 #define IONSCAPE_POOL_HPP
@@ -6,31 +7,36 @@
 #include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
 
+#if !defined(_WIN32)
+#include <unistd.h>
+#endif
+
 namespace ionscape {
 
-class Pool {
+// Threads of one process.
+class Workers {
   public:
-    explicit Pool(int threads) {
-        for (int k = 1; k < threads; ++k) workers_.emplace_back([this, k] { serve(k); });
+    explicit Workers(int threads) {
+        try {
+            for (int k = 1; k < threads; ++k) workers_.emplace_back([this, k] { serve(k); });
+        } catch (...) {  // no more threads are to be had: those that there are must end before they are let go
+            end();
+            throw;
+        }
     }
 
-    Pool(const Pool&) = delete;
-    Pool& operator=(const Pool&) = delete;
+    Workers(const Workers&) = delete;
+    Workers& operator=(const Workers&) = delete;
 
-    ~Pool() {
-        order(true);
-        for (std::thread& worker : workers_) worker.join();
-    }
-
-    int threads() const { return int(workers_.size()) + 1; }
+    ~Workers() { end(); }
 
     // Run work(0) here and work(1) .. work(threads - 1) beside it; return when all are done.
     void run(const std::function<void(int)>& work) {
-        if (workers_.empty()) return work(0);
         work_ = &work;
         left_.store(int(workers_.size()), std::memory_order_relaxed);
         order(false);
@@ -59,6 +65,11 @@ class Pool {
         wake_.notify_all();
     }
 
+    void end() {
+        order(true);
+        for (std::thread& worker : workers_) worker.join();
+    }
+
     void serve(int number) {
         for (long seen = 0;;) {
             for (int turn = 0; turn < patience && round_.load(std::memory_order_acquire) == seen; ++turn)
@@ -74,13 +85,57 @@ class Pool {
         }
     }
 
-    std::vector<std::thread> workers_;
     std::mutex mutex_;
     std::condition_variable wake_;
     std::atomic<long> round_{0};
     std::atomic<int> left_{0};
     const std::function<void(int)>* work_ = nullptr;
     bool end_ = false;
+    std::vector<std::thread> workers_;  // the last member: they use the others
+};
+
+class Pool {
+  public:
+    explicit Pool(int threads) : threads_(threads), process_(process()), workers_(made(threads)) {}
+
+    ~Pool() {
+        if (forked()) leave();
+    }
+
+    int threads() const { return threads_; }
+
+    // Run work(0) here and work(1) .. work(threads - 1) beside it; return when all are done.
+    void run(const std::function<void(int)>& work) {
+        if (threads_ == 1) return work(0);
+        if (forked()) {
+            leave();
+            workers_ = made(threads_);
+            process_ = process();
+        }
+        workers_->run(work);
+    }
+
+  private:
+    static long process() {
+#if defined(_WIN32)
+        return 0;
+#else
+        return long(getpid());
+#endif
+    }
+
+    static std::unique_ptr<Workers> made(int threads) {
+        return threads > 1 ? std::make_unique<Workers>(threads) : nullptr;
+    }
+
+    bool forked() const { return workers_ && process() != process_; }
+
+    // Threads that a fork left behind cannot be joined, nor what they wait for destroyed.
+    void leave() { static_cast<void>(workers_.release()); }
+
+    int threads_;
+    long process_;
+    std::unique_ptr<Workers> workers_;
 };
 
 }  // namespace ionscape
