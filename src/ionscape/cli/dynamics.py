@@ -9,7 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ionscape.cli.options import command, laboratory, level_of, settings_from, whole_number, with_lab
+from ionscape.cli.options import (
+    command,
+    laboratory,
+    level_of,
+    level_settings,
+    settings_from,
+    whole_number,
+    with_lab,
+)
 from ionscape.cli.output import Answer, table
 from ionscape.errors import CalculationError, InputError
 
@@ -76,7 +84,7 @@ def _md(options: argparse.Namespace) -> Answer:
     from ionscape.dynamics.runs import RunRequest, SimulatedRun, StoppedRun
     from ionscape.dynamics.simulate import PRODUCTION, check_run
     from ionscape.levels.evaluation import require_stress
-    from ionscape.structures.exchange import check_writable, write_cif
+    from ionscape.structures.exchange import check_writable, to_atoms, write_cif
 
     if options.learn_from:
         return _learning(options)
@@ -85,6 +93,7 @@ def _md(options: argparse.Namespace) -> Answer:
     folder = _folder(options)
     check_writable(folder / PRODUCTION)
     check_run(structure, settings)
+    level.check(to_atoms(structure))
     if ":" in level.name:  # registered levels give stress; building them here would only delay what is stored
         require_stress(level.calculator(1), f"level '{level.name}'")
     with laboratory(options) as lab:
@@ -125,16 +134,17 @@ def _learning(options: argparse.Namespace) -> Answer:
     from ionscape.dynamics.simulate import PRODUCTION
     from ionscape.levels.registry import Level
     from ionscape.potential.model_file import write_model
-    from ionscape.structures.exchange import check_writable, write_cif
+    from ionscape.structures.exchange import check_writable, to_atoms, write_cif
     from ionscape.study.engine import available_cores
     from ionscape.study.runner import make_importable
 
     make_importable(Path.cwd())
-    folder, level = _folder(options), Level.of(options.learn_from)
+    folder, level = _folder(options), Level.of(options.learn_from, level_settings(options.level_setting))
     model_file = options.model_out or folder / "model.sgpr"
     for file in (folder / PRODUCTION, model_file):
         check_writable(file)
     request = RunRequest(_structure(options), level, _settings(options))
+    level.check(to_atoms(request.structure))
     learned = simulate_learning(request, _learning_settings(options), folder, available_cores())
     model = dataclasses.replace(
         learned.model, provenance=dataclasses.replace(learned.model.provenance, errors=learned.errors)
