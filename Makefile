@@ -4,7 +4,7 @@ BIN := .venv/bin
 STUDY ?= studies/lzon-quick.toml
 OUT ?= runs/$(notdir $(basename $(STUDY)))
 
-.PHONY: install install-mp study test lint bench soak docs phases clean
+.PHONY: install install-mp install-dft study test lint bench soak docs phases clean
 
 install: .venv/installed
 
@@ -19,6 +19,17 @@ install: .venv/installed
 
 install-mp: install      ## client of the Materials Project (large), for `--phases mp`
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off -r requirements-mp.lock
+
+# The system's libraries, where they are missing and apt is there; then GPAW, which compiles against them.
+DFT_LIBRARIES := gcc g++ libxc-dev libopenblas-dev libopenmpi-dev openmpi-bin
+install-dft: .venv/installed-dft    ## density-functional theory: GPAW and its data sets
+
+.venv/installed-dft: .venv/installed requirements-dft.lock
+	command -v mpicc >/dev/null && test -n "$$(find /usr/include /usr/local/include -name xc.h 2>/dev/null)" || \
+	  { SUDO=$$(test "$$(id -u)" = 0 || echo sudo); $$SUDO apt-get update -qq && \
+	    $$SUDO apt-get install -y -qq --no-install-recommends $(DFT_LIBRARIES); }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off -r requirements-dft.lock
+	touch $@
 
 study: install          ## environment, then the main job
 	$(BIN)/ionscape run $(STUDY) --out $(OUT)

@@ -9,7 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ionscape.cli.options import command, laboratory, level_of, settings_from, whole_number, with_lab
+from ionscape.cli.options import (
+    command,
+    laboratory,
+    level_of,
+    level_settings,
+    settings_from,
+    whole_number,
+    with_lab,
+)
 from ionscape.cli.output import Answer, table
 from ionscape.cli.targets import told
 from ionscape.errors import CalculationError, InputError
@@ -77,7 +85,7 @@ def _md(options: argparse.Namespace) -> Answer:
     from ionscape.dynamics.runs import RunRequest, SimulatedRun, StoppedRun
     from ionscape.dynamics.simulate import PRODUCTION, check_run
     from ionscape.levels.evaluation import require_elements, require_stress
-    from ionscape.structures.exchange import check_writable, write_cif
+    from ionscape.structures.exchange import check_writable, to_atoms, write_cif
 
     if options.learn_from:
         return _learning(options)
@@ -86,6 +94,7 @@ def _md(options: argparse.Namespace) -> Answer:
     folder = _folder(options)
     check_writable(folder / PRODUCTION)
     check_run(structure, settings)
+    level.check(to_atoms(structure))
     if ":" in level.name:  # other levels give stress; building them here would only delay what is stored
         calculator = level.calculator(1)
         require_stress(calculator, f"level '{level.name}'")
@@ -128,16 +137,17 @@ def _learning(options: argparse.Namespace) -> Answer:
     from ionscape.dynamics.simulate import PRODUCTION
     from ionscape.levels.registry import Level
     from ionscape.potential.model_file import write_model
-    from ionscape.structures.exchange import check_writable, write_cif
+    from ionscape.structures.exchange import check_writable, to_atoms, write_cif
     from ionscape.study.engine import available_cores
     from ionscape.study.runner import make_importable
 
     make_importable(Path.cwd())
-    folder, level = _folder(options), Level.of(options.learn_from)
+    folder, level = _folder(options), Level.of(options.learn_from, level_settings(options.level_setting))
     model_file = options.model_out or folder / "model.sgpr"
     for file in (folder / PRODUCTION, model_file):
         check_writable(file)
     request = RunRequest(_structure(options), level, _settings(options))
+    level.check(to_atoms(request.structure))
     learned = simulate_learning(request, _learning_settings(options), folder, available_cores())
     model = dataclasses.replace(
         learned.model, provenance=dataclasses.replace(learned.model.provenance, errors=learned.errors)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +28,25 @@ def command(commands: Any, name: str, perform: Callable[..., Any], summary: str)
 
 def with_lab(added: argparse.ArgumentParser) -> None:
     """Add the options of commands that calculate: level, store, engine, relaxation tolerance."""
-    added.add_argument("--level", default="chgnet", help="level of theory (see `ionscape levels`; default chgnet)")
+    with_level(added)
     added.add_argument("--store", type=Path, default=DEFAULT_STORE, help="store of finished calculations")
     added.add_argument(
         "--engine",
         choices=("process", "local"),
         default="process",
         help="process: in this process; local: Parsl workers on all cores (default: process)",
+    )
+
+
+def with_level(added: argparse.ArgumentParser) -> None:
+    """Add the options that tell the level of theory and its settings."""
+    added.add_argument("--level", default="chgnet", help="level of theory (see `ionscape levels`; default chgnet)")
+    added.add_argument(
+        "--level-setting",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="setting of the level, VALUE as in TOML: cutoff_eV=400.0, preset=study, 'hubbard_U_eV={Co=3.32}'",
     )
 
 
@@ -140,7 +152,34 @@ def level_of(options: argparse.Namespace) -> Level:
     from ionscape.study.runner import make_importable
 
     make_importable(Path.cwd())
-    return Level.of(options.level)
+    return Level.of(options.level, level_settings(options.level_setting))
+
+
+def level_settings(assignments: Sequence[str]) -> dict[str, Any]:
+    """Return the settings that ``--level-setting KEY=VALUE`` options give; a VALUE that is no TOML is text.
+
+    Raises
+    ------
+    InputError
+        If one is no assignment.
+    """
+    import tomllib
+
+    settings: dict[str, Any] = {}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise InputError(
+                f"'{text}'",
+                where="option --level-setting",
+                expected="KEY=VALUE, such as cutoff_eV=400.0",
+                remedy="Write the name of the setting, =, and its value.",
+            )
+        try:
+            settings[key.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            settings[key.strip()] = value.strip()
+    return settings
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from ionscape.cli.options import (
     relaxation_of,
     settings_from,
     with_lab,
+    with_level,
     with_relaxation,
 )
 from ionscape.cli.output import Answer, table
@@ -38,7 +39,7 @@ def add_commands(commands: Any) -> None:
         "frames", type=Path, help="frames (extxyz, .traj, vasprun.xml, …), with labels or without"
     )
     evaluate.add_argument("--out", type=Path, help="write the frames with the level's results here (extxyz)")
-    evaluate.add_argument("--level", default="chgnet", help="level of theory (default chgnet)")
+    with_level(evaluate)
 
     voids = command(commands, "voids", _voids, "empty sites for interstitials")
     voids.add_argument("structure", help="structure file, or phase:NAME")
@@ -49,13 +50,14 @@ def add_commands(commands: Any) -> None:
 def _relax(options: argparse.Namespace) -> Answer:
     from ionscape.levels.calculation import Unconverged
     from ionscape.results import Failure
-    from ionscape.structures.exchange import check_writable, write_cif
+    from ionscape.structures.exchange import check_writable, to_atoms, write_cif
     from ionscape.study.inputs import structure_named
 
     structure, settings, level = structure_named(options.structure), relaxation_of(options), level_of(options)
     path = options.out or Path(f"{_name_of(options.structure)}-relaxed.cif")
     check_writable(path)
     _check_factory(level, {site.specie.symbol for site in structure}, options.structure)
+    level.check(to_atoms(structure))
     with laboratory(options) as lab:
         outcome = lab.relax([structure], level, settings)[0]
     answer = outcome.relaxation if isinstance(outcome, Unconverged) else outcome
@@ -101,6 +103,8 @@ def _evaluate(options: argparse.Namespace) -> Answer:
     from ionscape.study.engine import available_cores
 
     frames, level = read_frames(options.frames), level_of(options)
+    for frame in frames:
+        level.check(frame)
     if options.out:
         check_writable(options.out)
     calculator = level.calculator(available_cores())
@@ -134,11 +138,12 @@ def _extrapolations(deviations: list[float], limit: float) -> list[str]:
 
 
 def _frame(atoms: Any) -> dict[str, Any]:
-    return {
+    frame = {
         "formula": atoms.get_chemical_formula(),
         "energy_eV": atoms.get_potential_energy(),
         "fmax_eV_per_A": float((atoms.get_forces() ** 2).sum(axis=1).max() ** 0.5),
     }
+    return {**frame, "told": atoms.info.pop("told")} if "told" in atoms.info else frame
 
 
 def _voids(options: argparse.Namespace) -> Answer:

@@ -17,6 +17,17 @@ from ionscape.structures.exchange import replacing, to_atoms
 from ionscape.units import GPA_PER_EV_PER_A3, Force
 
 
+def begin_calculation(calculator: Any) -> None:
+    """Tell `calculator` that another calculation begins, so that nothing of the last one shapes its result.
+
+    Calculators that keep something from one geometry to the next (a density, a grid of k-points) have a method
+    ``begin`` for this; the others keep nothing.
+    """
+    begin = getattr(calculator, "begin", None)
+    if begin is not None:
+        begin()
+
+
 def evaluate_structure(structure: Structure, calculator: Any) -> dict[str, Any]:
     """Return energy (eV), forces (eV/Å, (n, 3)) and stress (eV/Å³, Voigt) of `structure` as plain lists.
 
@@ -27,8 +38,11 @@ def evaluate_structure(structure: Structure, calculator: Any) -> dict[str, Any]:
     CalculationError
         If any of them is not finite: the structure is outside the domain of the level.
     """
+    begin_calculation(calculator)
     energy, forces, stress = _evaluate(to_atoms(structure), calculator)
-    return {"energy_eV": energy, "forces_eV_per_A": forces.tolist(), "stress_eV_per_A3": stress.tolist()}
+    answer = {"energy_eV": energy, "forces_eV_per_A": forces.tolist(), "stress_eV_per_A3": stress.tolist()}
+    told = getattr(calculator, "told", None)
+    return {**answer, "told": told} if told else answer
 
 
 def require_stress(calculator: Any, where: str = "level of theory") -> None:
@@ -136,7 +150,8 @@ def evaluate_frames(frames: Sequence[Any], calculator: Any) -> tuple[list[Any], 
     """
     for number, frame in enumerate(frames):
         _check_frame(number, frame)
-    _predicted(0, frames[0], calculator)
+    if not hasattr(calculator, "begin"):  # what keeps a density is dear, and nothing in it needs to warm up
+        _predicted(0, frames[0], calculator)
     predicted, seconds = [], []
     for number, frame in enumerate(frames):
         started = time.perf_counter()
@@ -174,6 +189,7 @@ def _check_frame(number: int, frame: Any) -> None:
 def _predicted(number: int, frame: Any, calculator: Any) -> Any:
     if hasattr(calculator, "reset"):  # an equal frame evaluated before must not answer for this one: it is timed
         calculator.reset()
+    begin_calculation(calculator)
     atoms = frame.copy()
     try:
         energy, forces, stress = _evaluate(atoms, calculator)
@@ -181,6 +197,8 @@ def _predicted(number: int, frame: Any, calculator: Any) -> Any:
         message = f"frame {number}: {error}"
         raise CalculationError(message) from None
     atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces, stress=stress)
+    if getattr(calculator, "told", None):
+        atoms.info["told"] = calculator.told
     return atoms
 
 

@@ -114,6 +114,15 @@ class Level:
         identity = json.dumps(self.identity(), sort_keys=True, default=str)
         return _calculator(self.name, json.dumps(dict(self.settings), sort_keys=True), threads, identity)
 
+    def check(self, atoms: Any) -> None:
+        """Raise `InputError` if the level can tell beforehand that it cannot compute ASE `atoms`.
+
+        Levels whose provider has a method ``check(atoms, settings)`` can.
+        """
+        check = getattr(_provider(self.name), "check", None)
+        if check is not None:
+            check(atoms, dict(self.settings))
+
     def own_calculator(self, threads: int) -> Any:
         """Return a new ASE calculator of this level, which has evaluated nothing and which nothing else uses.
 

@@ -20,7 +20,7 @@ from pymatgen.core import Structure
 
 from ionscape.errors import CalculationError, InputError
 from ionscape.levels.calculation import RelaxationSettings
-from ionscape.levels.evaluation import require_stress
+from ionscape.levels.evaluation import begin_calculation, require_stress
 from ionscape.levels.recording import RecordingCalculator
 from ionscape.structures.exchange import constraints, fixed_coordinates, hold, to_atoms, to_structure
 from ionscape.units import Energy, Force, Stress
@@ -80,6 +80,7 @@ def relax_structure(
         If the energy is not finite or the volume changes by more than a factor of two.
     """
     require_stress(calculator)
+    begin_calculation(calculator)
     atoms, held = to_atoms(structure), fixed_coordinates(structure)
     if held is not None:
         _refuse_moving_cell(settings.move)

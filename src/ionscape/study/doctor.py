@@ -66,6 +66,22 @@ def _phases() -> str:
     return f"{len(phase_table())} packaged phases"
 
 
+def _dft() -> str:
+    from pymatgen.core import Lattice, Structure
+
+    from ionscape.levels.evaluation import evaluate_structure
+    from ionscape.levels.gpaw.datasets import missing_installation
+    from ionscape.levels.registry import Level
+
+    missing = missing_installation()
+    if missing:
+        return f"not installed, needed by the level gpaw only. {missing}"
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.03), ["Li", "F"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    level = Level.of("gpaw", {"cutoff_eV": 300.0, "kpoints": [1, 1, 1]})
+    energy = evaluate_structure(salt.get_primitive_structure(), level.calculator(1))["energy_eV"]
+    return f"LiF {energy / 2:.3f} eV/atom at a small basis"
+
+
 def _store() -> str:
     from ionscape.study.store import Store
 
@@ -101,6 +117,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "embedded potential": _potential,
     "compiled kernels": _kernels,
     "compiled core of learned potentials": _core,
+    "density-functional theory": _dft,
     "phase table": _phases,
     "store": _store,
     "local workers": _workers,

@@ -143,6 +143,11 @@ REFERENCES = {
     ),
     "radii": Reference("Ionic radii", "R. D. Shannon, Acta Cryst. A 32, 751 (1976)", "10.1107/S0567739476001551"),
     "spearman": Reference("Rank correlation", "C. Spearman, Am. J. Psychol. 15, 72 (1904)", "10.2307/1412159"),
+    "gpaw": Reference(
+        "GPAW: density-functional theory with plane waves",
+        "J. J. Mortensen et al., J. Chem. Phys. 160, 092503 (2024)",
+        "10.1063/5.0182685",
+    ),
     "mace": Reference("MACE-MP", "I. Batatia et al., arXiv:2401.00096 (2024)", "10.48550/arXiv.2401.00096"),
     "sevennet": Reference(
         "SevenNet", "Y. Park et al., J. Chem. Theory Comput. 20, 4857 (2024)", "10.1021/acs.jctc.4c00190"

@@ -1,0 +1,165 @@
+"""What defines a calculation with GPAW: functional, basis, k-points, +U, spin, smearing, convergence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pymatgen.core import Element
+
+from ionscape.errors import InputError, nearest
+from ionscape.settings import Settings
+
+WHERE = "level 'gpaw'"
+#: Settings with which the source study computed, as far as GPAW has them.
+STUDY: dict[str, Any] = {
+    "functional": "PBE",
+    "cutoff_eV": 520.0,
+    "kpoint_density": 1000.0,
+    "kpoint_scheme": "auto",
+    "hubbard_U_eV": {"Co": 3.32},
+    "hubbard_projector": "truncated",
+    "datasets": {"Li": "sv"},
+}
+PRESETS: dict[str, dict[str, Any]] = {"study": STUDY}
+#: Elements that plus-U can be put on: those with a d or f shell, by the letter of the shell.
+SHELLS = "df"
+
+HubbardU = Annotated[float, Field(gt=0, le=12)]
+Grid = Annotated[tuple[int, int, int], Field(strict=False)]
+Tolerance = Annotated[float, Field(gt=0, le=0.01)]
+Mixer = Literal["msr1", "pulay", "damped", "slow"]
+Mixers = Annotated[tuple[Mixer, ...], Field(strict=False, min_length=1)]
+
+
+class GPAWSettings(Settings):
+    """A calculation with GPAW; every default is the source study's, save that no U is applied unasked."""
+
+    preset: Literal["study"] | None = Field(
+        None, description="'study': PBE+U (3.32 eV on Co), 520 eV, 1000 k-points per reciprocal atom, Li 1s in "
+        "the valence; settings given beside it win."
+    )  # fmt: skip
+    functional: Literal["PBE", "PBEsol", "RPBE", "revPBE", "LDA"] = Field(
+        "PBE", description="Exchange and correlation."
+    )
+    cutoff_eV: float = Field(520.0, ge=150, le=3000, description="Energy cutoff of the plane waves, eV.")
+    kpoint_density: float = Field(
+        1000.0, gt=0, le=1e6, description="Least number of k-points times atoms; the grid is uniform."
+    )
+    kpoints: Grid | None = Field(None, description="Grid of k-points in place of a density.")
+    kpoint_scheme: Literal["auto", "gamma", "monkhorst-pack"] = Field(
+        "auto", description="Where the grid stands: on Γ, Monkhorst–Pack, or Monkhorst–Pack but on Γ where the "
+        "lattice has angles of 60° or 120° (auto)."
+    )  # fmt: skip
+    hubbard_U_eV: dict[str, HubbardU] = Field(
+        default_factory=dict, description="U − J by element, eV, on its d or f shell (Dudarev); at most 12."
+    )
+    hubbard_projector: Literal["truncated", "normalized"] = Field(
+        "truncated", description="Occupations that U acts on: inside the augmentation sphere as they are "
+        "(truncated), or scaled to one electron (normalized, GPAW's own default). Gaps depend on it by 0.3 eV."
+    )  # fmt: skip
+    spin: Literal["auto", "polarized", "none"] = Field(
+        "auto", description="auto: polarised where an atom starts with a moment or the number of electrons is odd."
+    )
+    magnetic_moments: dict[str, float] = Field(
+        default_factory=dict, description="Moments to start from by element, μB; by oxidation state without."
+    )
+    odd_electrons: Literal["refuse", "allow"] = Field(
+        "refuse", description="Whether spin 'none' may have an odd number of electrons, as simple metals do."
+    )
+    datasets: dict[str, str] = Field(
+        default_factory=lambda: {"Li": "sv"},
+        description="Kind of data set by element; Li 'sv' (1s in the valence) is made on first use.",
+    )
+    charge_e: float = Field(0.0, ge=-10, le=10, description="Charge of the cell, e.")
+    smearing: Literal["fermi-dirac", "marzari-vanderbilt"] = Field(
+        "fermi-dirac", description="Occupation function."
+    )
+    smearing_width_eV: float = Field(0.05, ge=0.001, le=1, description="Its width, eV.")
+    symmetry: Literal["auto", "off"] = Field(
+        "auto", description="auto: the point group of the first structure while it holds; off: time reversal only."
+    )
+    energy_tolerance_eV_per_electron: Tolerance = Field(
+        5e-4, description="Change of the energy over three iterations when converged, eV per valence electron."
+    )
+    density_tolerance: Tolerance = Field(
+        1e-4, description="Change of the density at self-consistency, electrons per valence electron."
+    )
+    max_iterations: int = Field(120, ge=1, le=2000, description="Iterations that each mixer is given.")
+    mixers: Mixers = Field(
+        ("msr1", "pulay", "damped", "slow"),
+        description="Density mixers, tried in this order until one converges; the result says which did.",
+    )
+    finite_basis_correction: bool = Field(
+        default=False, description="Correct the stress for the change of the basis with the cell (Francis & "
+        "Payne); costs two more energies per calculation. Needed below about 800 eV wherever the cell moves."
+    )  # fmt: skip
+    restart_file: str | None = Field(
+        None, description="File (.gpw) in which density and wave functions are kept, and from which they "
+        "are taken when the same cell is computed again. No part of the level's identity."
+    )  # fmt: skip
+    log_file: str | None = Field(None, description="File for GPAW's own log. No part of the level's identity.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("preset") in PRESETS:
+            return {**PRESETS[values["preset"]], **values}
+        return values
+
+    @field_validator("hubbard_U_eV")
+    @classmethod
+    def _has_shell(cls, values: dict[str, float]) -> dict[str, float]:
+        for symbol in values:
+            shell_of(symbol)
+        return values
+
+    @field_validator("datasets", "magnetic_moments")
+    @classmethod
+    def _are_elements(cls, values: dict[str, Any]) -> dict[str, Any]:
+        for symbol in values:
+            if not Element.is_valid_symbol(symbol):
+                message = f"elements by their symbols, not '{symbol}'"
+                raise ValueError(message)
+        return values
+
+
+#: Settings that say how a calculation is done, not what comes out.
+MEANS = {"restart_file", "log_file", "preset", "mixers", "max_iterations"}
+
+
+def shell_of(symbol: str) -> str:
+    """Return the letter of the shell that U acts on: d of transition metals, f of lanthanides and actinides."""
+    if Element.is_valid_symbol(symbol):
+        element = Element(symbol)
+        if element.is_lanthanoid or element.is_actinoid:
+            return "f"
+        if element.is_transition_metal:
+            return "d"
+    message = f"transition metals, lanthanides or actinides, not '{symbol}'"
+    raise ValueError(message)
+
+
+def gpaw_settings(settings: Mapping[str, Any]) -> GPAWSettings:
+    """Return the checked settings.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown or a value out of range.
+    """
+    try:
+        return GPAWSettings(**settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+        known = str(first["loc"][0]) in GPAWSettings.model_fields
+        remedy = GPAWSettings.model_fields[str(first["loc"][0])].description if known else None
+        raise InputError(
+            f"{name} = {first['input']!r}",
+            where=WHERE,
+            expected=expected,
+            remedy=remedy or nearest(name, GPAWSettings.model_fields),
+        ) from None
