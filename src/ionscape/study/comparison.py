@@ -113,9 +113,14 @@ def compare(references: Sequence[ReferenceValue], stages: Mapping[str, Any]) -> 
 def _rows(reference: ReferenceValue, stages: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     quantity = QUANTITIES[reference.quantity]
     for row in stages.get(quantity.stage, {}).get(quantity.table, []):
-        same_run = not quantity.of_run or row["temperature"]["value"] == reference.temperature_K
+        same_run = not quantity.of_run or _asked(row) == reference.temperature_K
         if row[quantity.name] == reference.target and same_run:
             yield row
+
+
+def _asked(row: Mapping[str, Any]) -> float:
+    """Return the temperature that a run was asked for, K: without a thermostat its mean is another."""
+    return float(row.get("asked_temperature", row["temperature"])["value"])
 
 
 def _comparison(reference: ReferenceValue, row: Mapping[str, Any]) -> Comparison:

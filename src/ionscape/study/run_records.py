@@ -95,6 +95,7 @@ def _analysed(run: TransportRun, mobile: str, folder: Path) -> dict[str, Any]:
         "formula": of.formula,
         "x_per_formula_unit": to_json(of.x_per_formula_unit, "1"),
         "replica": to_json(of.replica, "1"),
+        "asked_temperature": to_json(of.temperature, "K"),
         "key": run.outcome.key,
     }
     if isinstance(run.outcome, Failure):

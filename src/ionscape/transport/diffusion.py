@@ -43,6 +43,9 @@ UNLIKELY = 0.1
 BANDED = 1.2
 #: Smallest mean-square displacement over half of the run, as a part of what D says of it, where many ions tell it.
 LEAST_MOVED = 0.5
+#: Growth of the mean-square displacement with the doubled time by which flights are known: 2 of a walk, 4 of
+#: flights; and parts of the run, in one of which flights must end.
+FLIGHT, FEWEST_TURNS = 3.2, 16
 #: Positions that are looked at at a time.
 CHECKED = 8_000_000
 #: Quantiles by which a distribution is multiplied with another.
@@ -228,7 +231,9 @@ def _judged(
 ) -> Diffusion | NotDiffusive:
     found = _evidence(positions, spectrum, workers)
     run_time = spectrum.modes * frame_interval
-    refusal = _refusal(found, spectrum.modes) or _unmoved(positions, found)
+    # flights before width: who does not diffuse has no collective coefficient either, who is imprecise may
+    flights = _flying(positions) or _unmoved(positions, found)
+    refusal = _localised(found, spectrum.modes) or flights or _imprecise(found)
     if refusal is not None:
         needed = max(refusal.longer, 1.0) * run_time
         reason = f"{refusal.why}; more than {needed / 1000:.3g} ps needed"
@@ -259,9 +264,9 @@ class _Refusal:
     imprecise: bool = False
 
 
-def _refusal(found: _Evidence, modes: int) -> _Refusal | None:
-    """Return why D is not told; None if it is told."""
-    upper, low = found.quantile(0.95), found.quantile(0.025)
+def _localised(found: _Evidence, modes: int) -> _Refusal | None:
+    """Return why the run is too short for D, whatever its precision; None if it is not."""
+    upper = found.quantile(0.95)
     travel = LEAST_TRAVEL * found.limit.offset / max(upper * modes, 1e-300)
     if found.limit.standing > MOST_STANDING:
         return _Refusal("the ions stay where they are: their displacements reach a plateau", max(travel, 2.0))
@@ -272,11 +277,16 @@ def _refusal(found: _Evidence, modes: int) -> _Refusal | None:
         return _Refusal("motion still relaxes at the end of the run", longer)
     if found.hops_per_ion < 1:
         return _Refusal("the ions have hopped less than once", 1 / found.hops_per_ion)
-    wide = math.log(found.quantile(0.975) / low) / math.log(WIDEST)
-    if wide > 1:
-        why = f"the 95 % interval spans a factor of more than {WIDEST:.0f}"
-        return _Refusal(why, wide**2, imprecise=True)
     return None
+
+
+def _imprecise(found: _Evidence) -> _Refusal | None:
+    """Return how much longer a run must be for an interval that says something; None if this one's does."""
+    wide = math.log(found.quantile(0.975) / found.quantile(0.025)) / math.log(WIDEST)
+    if wide <= 1:
+        return None
+    why = f"the 95 % interval spans a factor of more than {WIDEST:.0f}"
+    return _Refusal(why, wide**2, imprecise=True)
 
 
 def _unmoved(positions: Array, found: _Evidence) -> _Refusal | None:
@@ -287,14 +297,36 @@ def _unmoved(positions: Array, found: _Evidence) -> _Refusal | None:
     where they rattle beside, is then far too small. Its relative variance is 4 / 3 N d for N ions, d directions.
     """
     half, ions, directions = len(positions) // 2, positions.shape[1], positions.shape[2]
-    origins = np.linspace(0, len(positions) - half - 1, min(len(positions) - half, 256)).astype(int)
-    moved = np.asarray(positions[origins + half], dtype=float) - positions[origins]
-    share = float((moved**2).sum(axis=2).mean()) / max(found.quantile(0.5) * directions * half, 1e-300)
+    share = _moved(positions, half) / max(found.quantile(0.5) * directions * half, 1e-300)
     if share >= LEAST_MOVED * (1 - 2 * math.sqrt(4 / (3 * ions * directions))):
         return None
     return _Refusal(
         "the ions move less far than they would if they diffused: the run shows no more than flights", 4.0
     )
+
+
+def _flying(positions: Array) -> _Refusal | None:
+    """Return why D is not told if the run is no longer than flights; None if it is.
+
+    While ions fly, their mean-square displacement grows fourfold when the time doubles. If it does so, nearly, up to
+    a sixteenth of the run, the turns that make a walk of it are too few to be counted.
+    """
+    lag, longest = 1, max(len(positions) // FEWEST_TURNS, 1)
+    before = _moved(positions, lag)
+    while lag <= longest:
+        after = _moved(positions, 2 * lag)
+        if after < FLIGHT * before:
+            return None
+        lag, before = 2 * lag, after
+    why = "the ions fly on as they did when the run began: the run shows no more than flights"
+    return _Refusal(why, 4.0)
+
+
+def _moved(positions: Array, lag: int) -> float:
+    """Return the mean-square displacement over `lag` frames from at most 256 origins, Å²."""
+    origins = np.linspace(0, len(positions) - lag - 1, min(len(positions) - lag, 256)).astype(int)
+    moved = np.asarray(positions[origins + lag], dtype=float) - positions[origins]
+    return float((moved**2).sum(axis=2).mean())
 
 
 def _evidence(positions: Array, spectrum: DisplacementSpectrum, workers: int) -> _Evidence:

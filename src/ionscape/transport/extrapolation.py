@@ -237,7 +237,10 @@ def _posterior(seen: Observed, shapes: list[_Shapes], goodness: float) -> Limit:
         weights=weights[kept] / weights[kept].sum(),
         standing=float(1 - evidence[moving].sum() / evidence.sum()),
         modes=seen.used,
-        transient=float(1 / rates[0]) if likeliest.kind.persistent else transient(rates, heights, slope, STRAIGHT),
+        # the slope of persistent motion is 1 − exp(−s t) of its limit
+        transient=float(-np.log(STRAIGHT) / rates[0])
+        if likeliest.kind.persistent
+        else transient(rates, heights, slope, STRAIGHT),
         offset=float(heights.sum()),
         goodness=goodness,
         log_evidence=best + float(np.log(evidence.sum() / len(evidence))),
