@@ -242,6 +242,14 @@ def test_evaluate_warns_of_frames_on_which_the_potential_extrapolates(ionscape):
     assert near["warnings"] == []
 
 
+def test_frames_that_tell_most_are_taught(ionscape, capfd):
+    found = ionscape("train", "frames.xyz", "--out", "m", *KNOBS, "--most-frames", "6")
+    assert found["n_taught"] == 6
+    assert "6 that tell most were taught" in found["notes"][-1]
+    assert main(["train", "frames.xyz", "--out", "m", *KNOBS, "--most-frames", "1"]) == 2
+    assert "option --most-frames" in capfd.readouterr().err
+
+
 def test_evaluated_frames_name_the_level_that_labelled_them(ionscape):
     from ase.io import read
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ionscape.potential.frames import Frame
     from ionscape.potential.model import SparseModel
 
+#: Frames from which energies can be learned: their differences.
+FEWEST = 2
 #: Part of the frames that is held out unless told otherwise.
 PART = 0.1
 #: Options of the descriptor, the same as fields of its settings.
@@ -47,6 +49,12 @@ def add_commands(commands: Any) -> None:
         "--split", choices=("last", "random"), default="last",
         help="last: the last part of every trajectory is held out (default); random: frames drawn from all",
     )  # fmt: skip
+    train.add_argument(
+        "--most-frames",
+        type=whole_number,
+        metavar="N",
+        help="teach only the N frames whose environments tell most; the others are left out",
+    )
     train.add_argument("--powers", metavar="A1,A2,…", help="amplitudes of the kernel Σ aₖ (p·q)ᵏ")
     for name, kind in (*_SIZES, *_DESCRIPTOR):
         train.add_argument(f"--{name.replace('_', '-')}", type=kind, help=_described(name))
@@ -85,6 +93,7 @@ def _train(options: argparse.Namespace) -> Answer:
     check_writable(options.out)
     frames = _divided(options)
     progress = _Progress(sys.stderr)
+    frames = _most_telling(frames, options.most_frames, settings, progress)
     model = train(frames.taught, settings, progress.tell)
     found, quality = None, None
     if frames.held_out:
@@ -171,6 +180,23 @@ def _divided(options: argparse.Namespace) -> _Divided:
     return _Divided(_enough(taught), held_out, (OPTIMISTIC,) if max(map(len, stretches)) > 1 else ())
 
 
+def _most_telling(frames: _Divided, most: int | None, settings: Any, progress: _Progress) -> _Divided:
+    from ionscape.potential.frame_choice import telling_frames
+
+    if most is None or most >= len(frames.taught):
+        return frames
+    if most < FEWEST:
+        raise InputError(
+            str(most),
+            where="option --most-frames",
+            expected=f"at least {FEWEST} frames to be taught",
+            remedy="Give a larger number, or leave the option out.",
+        )
+    chosen = telling_frames(frames.taught, most, settings, progress.tell)
+    note = f"{len(frames.taught) - most} frames were left out: {most} that tell most were taught."
+    return _Divided([frames.taught[index] for index in sorted(chosen)], frames.held_out, (*frames.notes, note))
+
+
 def _part(text: str) -> float | None:
     """Return the part of the frames that is held out; None if `text` is the name of a file."""
     try:
@@ -185,7 +211,7 @@ def _part(text: str) -> float | None:
 
 
 def _enough(frames: list[Frame]) -> list[Frame]:
-    if len(frames) > 1:
+    if len(frames) >= FEWEST:
         return frames
     raise InputError(
         f"{len(frames)} frame to be taught",
