@@ -132,9 +132,11 @@ def test_error_handlers_need_custodian(alloy, potcars, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore")  # custodian reads files that a real VASP would leave too
-def test_custodian_runs_it(alloy, potcars):
+def test_custodian_runs_the_command_and_its_failures_are_told(alloy, potcars, tmp_path):
     pytest.importorskip("custodian", reason="pip install custodian")
-    alloy.calc = level(potcars, error_handlers=True).own_calculator(1)
-    theirs = alloy.copy()
-    theirs.calc = EMT()
-    assert alloy.get_potential_energy() == pytest.approx(theirs.get_potential_energy(), abs=1e-6)
+    alloy.calc = level(
+        potcars, f"{FAKE} crash", error_handlers=True, keep_folder=str(tmp_path / "kept")
+    ).calculator(1)
+    with pytest.raises(CalculationError, match="VASP failed under custodian"):
+        alloy.get_potential_energy()
+    assert "SIGSEGV" in (tmp_path / "kept" / "00001" / "vasp.out").read_text()
