@@ -79,7 +79,7 @@ def main() -> None:
 def _request(time_ps: float) -> RunRequest:
     cell = structure_named("phase:Li6Zr2O7").get_primitive_structure()
     motion = DynamicsSettings(
-        ensemble="nvt", temperature_K=600.0, equilibration_ps=0.2, production_ps=time_ps, mobile=("Li",)
+        ensemble="nvt", temperature_K=600.0, equilibration_ps=0.1, production_ps=time_ps, mobile=("Li",)
     )
     return RunRequest(cell, Level.of("gpaw", DFT), motion)
 

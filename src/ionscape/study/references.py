@@ -148,6 +148,11 @@ REFERENCES = {
         "J. J. Mortensen et al., J. Chem. Phys. 160, 092503 (2024)",
         "10.1063/5.0182685",
     ),
+    "vasp": Reference(
+        "VASP: density-functional theory with plane waves",
+        "G. Kresse, J. Furthmüller, Phys. Rev. B 54, 11169 (1996)",
+        "10.1103/PhysRevB.54.11169",
+    ),
     "mace": Reference("MACE-MP", "I. Batatia et al., arXiv:2401.00096 (2024)", "10.48550/arXiv.2401.00096"),
     "sevennet": Reference(
         "SevenNet", "Y. Park et al., J. Chem. Theory Comput. 20, 4857 (2024)", "10.1021/acs.jctc.4c00190"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ionscape.errors import CalculationError, InputError
 from ionscape.levels.gpaw.settings import WHERE, GPAWSettings
+from ionscape.levels.hubbard import shell_of
 from ionscape.units import Count
 
 #: Data sets that are made here: GPAW's generator with so many valence electrons.
@@ -38,8 +39,6 @@ def versions() -> dict[str, str]:
 
 def setup_type(symbol: str, settings: GPAWSettings) -> str:
     """Return GPAW's description of the data set and the +U of an element, such as ``sv`` or ``:d,3.32,0``."""
-    from ionscape.levels.gpaw.settings import shell_of
-
     kind = settings.datasets.get(symbol, "paw")
     U = settings.hubbard_U_eV.get(symbol)
     if U is None:

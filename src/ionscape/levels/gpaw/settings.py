@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pymatgen.core import Element
 
 from ionscape.errors import InputError, nearest
+from ionscape.levels.hubbard import shell_of
 from ionscape.settings import Settings
 
 WHERE = "level 'gpaw'"
@@ -23,8 +24,6 @@ STUDY: dict[str, Any] = {
     "datasets": {"Li": "sv"},
 }
 PRESETS: dict[str, dict[str, Any]] = {"study": STUDY}
-#: Elements that plus-U can be put on: those with a d or f shell, by the letter of the shell.
-SHELLS = "df"
 
 HubbardU = Annotated[float, Field(gt=0, le=12)]
 Grid = Annotated[tuple[int, int, int], Field(strict=False)]
@@ -127,18 +126,6 @@ class GPAWSettings(Settings):
 
 #: Settings that say how a calculation is done, not what comes out.
 MEANS = {"restart_file", "log_file", "preset", "mixers", "max_iterations"}
-
-
-def shell_of(symbol: str) -> str:
-    """Return the letter of the shell that U acts on: d of transition metals, f of lanthanides and actinides."""
-    if Element.is_valid_symbol(symbol):
-        element = Element(symbol)
-        if element.is_lanthanoid or element.is_actinoid:
-            return "f"
-        if element.is_transition_metal:
-            return "d"
-    message = f"transition metals, lanthanides or actinides, not '{symbol}'"
-    raise ValueError(message)
 
 
 def gpaw_settings(settings: Mapping[str, Any]) -> GPAWSettings:
