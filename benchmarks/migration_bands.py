@@ -1,7 +1,8 @@
 """Evaluations of the level that a migration barrier costs: a surrogate-assisted band beside plain ASE NEB.
 
-Hops of lithium in small cells (at most 60 atoms) at CHGNet, every band from the same relaxed ends with three inner
-images from the image-dependent pair potential, improved tangents and a climbing image:
+Hops in small cells (at most 60 atoms), of lithium in oxides at CHGNet and of metals at EMT, every band from the
+same relaxed ends with three inner images from the image-dependent pair potential, improved tangents and a
+climbing image:
 
 - surrogate: ours, a Gaussian process of the level relaxed in between;
 - plain: ASE's NEB moved by FIRE, every image evaluated in every iteration, ended by the same tolerances;
@@ -10,12 +11,13 @@ images from the image-dependent pair potential, improved tangents and a climbing
 Counted are evaluations of the level for the band; those of the relaxation of the ends, which all share, stand
 apart. Every barrier is the level's energy at the climbing image.
 
-    python benchmarks/migration_bands.py [--hops NAME …]
+    python benchmarks/migration_bands.py --level chgnet|emt [--hops NAME …]
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import tempfile
 import time
@@ -26,11 +28,13 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from ase import Atoms
+from ase.build import bulk
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.mep import NEB
 from ase.optimize import BFGS
-from record import record
+from record import FOLDER, record
 
 from ionscape.levels.registry import Level
 from ionscape.migration.band import find_path
@@ -40,11 +44,22 @@ from ionscape.migration.hops import HopSettings, direct_hops, interstitialcy_hop
 from ionscape.migration.interpolation import first_images
 from ionscape.migration.settings import BandSettings
 from ionscape.migration.sites import ion_sites
+from ionscape.structures.exchange import to_structure
 from ionscape.structures.voids import find_empty_sites
 from ionscape.study.inputs import structure_named
 
-#: Name of a hop: phase, mechanism, which of its hops in order of length, repeats of the packaged cell.
-HOPS = {
+#: Hops by name: phase, mechanism, which of its hops in order of length, repeats of the cell.
+CUBIC, TETRAGONAL = (2, 2, 2), (3, 3, 2)
+METALS = {
+    "Cu vacancy": ("Cu", "vacancy", 0, CUBIC),
+    "Cu divacancy": ("Cu", "divacancy", 0, CUBIC),
+    "Al vacancy": ("Al", "vacancy", 0, CUBIC),
+    "Pd vacancy": ("Pd", "vacancy", 0, CUBIC),
+    "Au vacancy": ("Au", "vacancy", 0, CUBIC),
+    "CuAu vacancy 1": ("CuAu", "vacancy", 0, TETRAGONAL),
+    "CuAu vacancy 2": ("CuAu", "vacancy", 1, TETRAGONAL),
+}
+OXIDES = {
     "LiCoO2 vacancy": ("LiCoO2", "vacancy", 0, (2, 2, 1)),
     "LiCoO2 divacancy": ("LiCoO2", "divacancy", 0, (2, 2, 1)),
     "Li2O vacancy": ("Li2O", "vacancy", 0, (2, 2, 1)),
@@ -55,36 +70,58 @@ HOPS = {
     "Li6Zr2O7 vacancy 4": ("Li6Zr2O7", "vacancy", 3, (1, 1, 1)),
     "Li6Zr2O7 vacancy 6": ("Li6Zr2O7", "vacancy", 5, (1, 1, 1)),
 }
+LEVELS = {"chgnet": OXIDES, "emt": METALS}
 SETTINGS = {"images": 3, "adaptive": False, "max_steps": 200}
 
 
 def main() -> None:
     """Measure hop by hop, print a table, write the record after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hops", nargs="+", default=list(HOPS))
+    parser.add_argument("--level", choices=list(LEVELS), default="chgnet")
+    parser.add_argument("--hops", nargs="+")
     parser.add_argument("--methods", nargs="+", default=["surrogate", "plain", "stock"])
     parser.add_argument("--name", default="migration_bands")
     options = parser.parse_args()
-    calculator = Level.of("chgnet").calculator(1)
+    name = {"chgnet": "chgnet", "emt": "ase.calculators.emt:EMT"}[options.level]
+    calculator = Level.of(name).calculator(1)
+    hops = LEVELS[options.level]
     rows: list[dict[str, Any]] = []
-    for name in options.hops:
-        row = _measured(name, calculator, options.methods)
-        rows.append(row)
-        print(_line(row), flush=True)
-        record(options.name, {"settings": SETTINGS, "hops": rows, "summary": _summary(rows)})
+    for hop in options.hops or hops:
+        rows.append(_measured(hop, hops[hop], calculator, options.methods))
+        print(_line(rows[-1]), flush=True)
+        measured = {"settings": SETTINGS, "hops": rows, "summary": _summary(rows)}
+        record(options.name, {**_measured_before(options.name), options.level: measured})
 
 
-def _measured(name: str, calculator: Any, methods: list[str]) -> dict[str, Any]:
-    phase, mechanism, which, repeats = HOPS[name]
+def _measured_before(name: str) -> dict[str, Any]:
+    """Return what was measured at other levels."""
+    path = FOLDER / f"{name}.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["results"] if path.is_file() else {}
+    return found
+
+
+def _crystal(phase: str) -> tuple[Any, str]:
+    """Return a crystal and the element that hops in it."""
+    if phase == "CuAu":
+        layered = Atoms("CuAu", [(0, 0, 0), (1.4, 1.4, 1.85)], cell=(2.8, 2.8, 3.7), pbc=True)
+        return to_structure(layered), "Cu"
+    if len(phase) <= 2:
+        return to_structure(bulk(phase, cubic=True)), phase
     crystal = structure_named(f"phase:{phase}")
     crystal.remove_oxidation_states()
+    return crystal, "Li"
+
+
+def _measured(name: str, hop_of: tuple[Any, ...], calculator: Any, methods: list[str]) -> dict[str, Any]:
+    phase, mechanism, which, repeats = hop_of
+    crystal, ion = _crystal(phase)
     empty = find_empty_sites(crystal).suitable_for(1.0).all_fractional if "inter" in mechanism else None
-    sites = ion_sites(crystal, "Li", empty)
+    sites = ion_sites(crystal, ion, empty)
     if mechanism == "interstitialcy":
         hop = interstitialcy_hops(crystal, sites, HopSettings())[which]
     else:
         hop = direct_hops(crystal, sites, mechanism, HopSettings())[which]
-    ends = hop_ends(crystal, sites, hop, "Li", repeats)
+    ends = hop_ends(crystal, sites, hop, ion, repeats)
     row: dict[str, Any] = {
         "hop": name,
         "atoms": len(ends.initial),

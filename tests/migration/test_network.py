@@ -54,7 +54,8 @@ def test_a_simple_cubic_lattice_has_its_analytic_diffusivity(mechanism: str) -> 
 
 
 def test_hops_in_series_add_their_times() -> None:
-    """A chain of period a with alternate rates: in one period the resistances 1/Γ add, and each site is taken half the
+    """A chain of period a with alternate rates: in one period the resistances 1/Γ add, and each site is taken
+    half the
     time: D = ½ a² Γ1 Γ2/(Γ1 + Γ2).
     """
     a = 5.0

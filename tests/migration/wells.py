@@ -11,8 +11,7 @@ from ase.calculators.calculator import Calculator, all_changes
 class DoubleWell(Calculator):
     """One atom between two minima: E = B (u² − 1)² + T (u − u³/3) + K q²/2.
 
-    u = (x − x0)/w, q the distance from a bent line. For T = 0 the barrier is B exactly. It gives no stress, as model
-    potentials need not.
+    u = (x − x0)/w, q the distance from a bent line. For T = 0 the barrier is B exactly. It gives no stress.
     """
 
     implemented_properties = ("energy", "forces")

@@ -1,7 +1,7 @@
 r"""The network of hops of one carrier in a crystal: where it percolates, and how fast the carrier diffuses.
 
-A *carrier* is what wanders: the interstitial ion, or the vacancy, which goes against the ion. Barriers are those of an
-isolated carrier; carriers do not see one another (the dilute limit).
+A *carrier* is what wanders: the interstitial ion, or the vacancy, which goes against the ion. Barriers are
+those of an isolated carrier; carriers do not see one another (the dilute limit).
 """
 
 from __future__ import annotations
@@ -149,9 +149,9 @@ def _site_energies(hops: Indices, barriers: Array, count: int) -> tuple[Array, f
 def percolation_energies(network: HopNetwork) -> dict[Axis, Energy | Failure]:
     """Return the percolation energy of the carrier along every lattice vector, eV.
 
-    The least energy, above the lowest site, to which saddles must be open for a path that leads through the crystal
-    along that vector: saddles are opened from the lowest up, and places joined, until a set of them closes on itself
-    in another cell.
+    The least energy, above the lowest site, to which saddles must be open for a path that leads through the
+    crystal along that vector: saddles are opened from the lowest up, and places joined, until a set of them
+    closes on itself in another cell.
     """
     saddles = network.saddles()
     parent = list(range(len(network.places)))

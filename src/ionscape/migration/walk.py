@@ -1,8 +1,8 @@
 """Kinetic Monte Carlo of a carrier on its network of hops: diffusivity with its interval.
 
-Bortz, Kalos and Lebowitz, J. Comput. Phys. 17, 10 (1975), doi:10.1016/0021-9991(75)90060-1: of the hops from a site
-one is drawn in proportion to its rate Γ, after a waiting time of mean 1/ΣΓ. Walkers are independent and start in
-equilibrium.
+Bortz, Kalos and Lebowitz, J. Comput. Phys. 17, 10 (1975), doi:10.1016/0021-9991(75)90060-1: of the hops from a
+site one is drawn in proportion to its rate Γ, after a waiting time of mean 1/ΣΓ. Walkers are independent and
+start in equilibrium.
 """
 
 from __future__ import annotations
