@@ -22,7 +22,7 @@ ROOMS = [
     {"potential"},
     {"levels"},
     {"phases", "dynamics"},
-    {"stability", "doping", "transport"},
+    {"stability", "doping", "transport", "migration"},
     {"study"},
     {"report"},
     {"cli"},

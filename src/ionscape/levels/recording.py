@@ -39,6 +39,7 @@ class RecordingCalculator(Calculator):
     def __init__(self, inner: Any, path: Path) -> None:
         super().__init__()
         self._inner = inner
+        self._properties = tuple(name for name in PROPERTIES if name != "stress" or gives_stress(inner))
         self._path = path
         self._replay = recorded_frames(path)
         self._next = 0
@@ -50,15 +51,17 @@ class RecordingCalculator(Calculator):
         super().calculate(atoms, properties, system_changes)
         recorded = self._recorded()
         if recorded is not None:
-            self.results = {name: recorded.calc.results[name] for name in PROPERTIES}
+            self.results = {name: recorded.calc.results[name] for name in self._properties}
             return
         atoms = self.atoms.copy()
+        atoms.set_constraint()  # what is recorded are the forces of the level, on held atoms too
         atoms.calc = self._inner
         self.results = {
             "energy": float(atoms.get_potential_energy()),
             "forces": np.array(atoms.get_forces(), dtype=float),
-            "stress": np.array(atoms.get_stress(), dtype=float),
         }
+        if "stress" in self._properties:
+            self.results["stress"] = np.array(atoms.get_stress(), dtype=float)
         self.evaluations += 1
         atoms.calc = SinglePointCalculator(atoms, **self.results)
         atoms.info = {DIGEST: _digest(atoms)}
@@ -84,6 +87,11 @@ class RecordingCalculator(Calculator):
         return frame
 
 
+def gives_stress(calculator: Any) -> bool:
+    """Tell whether `calculator` gives the stress beside energy and forces; one that does not say is taken to."""
+    return "stress" in getattr(calculator, "implemented_properties", PROPERTIES)
+
+
 def recorded_frames(path: Path) -> list[Any]:
     """Return the readable frames of the trajectory at `path`, up to the first damaged one."""
     if not path.is_file():
@@ -103,7 +111,8 @@ def recorded_frames(path: Path) -> list[Any]:
 
 def _digest(atoms: Any) -> str:
     results = atoms.calc.results
-    numbers = (atoms.numbers, atoms.positions, atoms.cell.array, *(results[name] for name in PROPERTIES))
+    recorded = [results[name] for name in PROPERTIES if name in results]
+    numbers = (atoms.numbers, atoms.positions, atoms.cell.array, *recorded)
     return hashlib.sha256(b"".join(np.asarray(array, dtype=float).tobytes() for array in numbers)).hexdigest()
 
 

@@ -18,6 +18,7 @@ from ionscape.report.contact_series import (
 )
 from ionscape.report.energy_figures import DecompositionSeries, EwaldSeries, decomposition_figure, ewald_figure
 from ionscape.report.learning_figures import learning_figures
+from ionscape.report.migration_figures import migration_figures
 from ionscape.report.quantity import Quantity
 from ionscape.report.reading import read_study
 from ionscape.report.records import DopedContent, StudyRecord, Target
@@ -40,7 +41,8 @@ def build_figures(folder: Path) -> list[Path]:
 
     Structure of host and cathode (Fig. 1), decomposition energies (Fig. 2a), Ewald ranking (Fig. S5),
     mutual reaction energies (Fig. 2b) with profiles, electrochemical windows with voltage profiles, those of the
-    learned potential (`learning_figures`) and of runs of molecular dynamics (`run_figures`).
+    learned potential (`learning_figures`), of runs of molecular dynamics (`run_figures`) and of migration paths
+    (`migration_figures`).
 
     Raises
     ------
@@ -83,6 +85,7 @@ def _figures(record: StudyRecord) -> Iterator[tuple[str, Figure]]:
     yield from _window_figures(record)
     yield from learning_figures(record)
     yield from run_figures(record, dopant(record))
+    yield from migration_figures(record)
 
 
 def _contact_figures(record: StudyRecord) -> Iterator[tuple[str, Figure]]:

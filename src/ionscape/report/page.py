@@ -26,6 +26,8 @@ from ionscape.report.figures import (
     write_figures,
 )
 from ionscape.report.learning_figures import CALIBRATION, LEARNING, PARITY, series_stem
+from ionscape.report.migration_figures import path_stem, profile_stem
+from ionscape.report.migration_records import CrystalHops
 from ionscape.report.quantity import Quantity
 from ionscape.report.reading import read_study
 from ionscape.report.records import Crystal, StudyRecord
@@ -58,6 +60,7 @@ STAGE_NAMES = {
     "potential": "learned potential",
     "dynamics": "molecular dynamics",
     "transport": "ion transport",
+    "migration": "migration barriers",
 }
 #: Stems of the figures that the templates show.
 NAMES = {
@@ -79,6 +82,8 @@ NAMES = {
     "channels": CHANNELS,
     "van_hove": van_hove_stem,
     "density": density_stem,
+    "paths": path_stem,
+    "path_profiles": profile_stem,
 }
 
 
@@ -121,6 +126,7 @@ def _content(record: StudyRecord) -> dict[str, Any]:
         "dopant": dopant(record),
         "levels": {name: flattened(identity) for name, identity in record.levels.items()},
         "files": any(record.crystals) or bool(record.doping),
+        "activation_of_runs": functools.partial(_activation_of_runs, record),
         "gated": [run for run in record.dynamics.runs if run.gate] if record.dynamics else [],
         "speeds": SPEEDS,
         "ways": WAYS,
@@ -136,6 +142,15 @@ def _template() -> Template:
 def _figure(record: StudyRecord, stem: str, description: str) -> Markup | None:
     path = record.folder / "figures" / f"{stem}.svg"
     return inline_svg(path, description) if path.is_file() else None
+
+
+def _activation_of_runs(record: StudyRecord, crystal: CrystalHops) -> list[tuple[str, Markup]]:
+    """Return material and activation energy of the laws of molecular dynamics if the hops shown are the host's."""
+    hosts = [one.name for one in record.crystals if one.role == "host"]
+    if record.transport is None or crystal.name not in hosts:
+        return []
+    laws = [law for law in record.transport.laws if law.activation_energy.value]
+    return [(law.material, Markup(estimate_html(law.activation_energy))) for law in laws]  # noqa: S704  ours
 
 
 def _download(record: StudyRecord, relative: str) -> str:

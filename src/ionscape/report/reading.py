@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from ionscape.errors import InputError
 from ionscape.report.contact_reading import contact_matrix, electrochemical_window
+from ionscape.report.migration_records import migration_record
 from ionscape.report.potential_records import potential_record
 from ionscape.report.quantity import Quantity
 from ionscape.report.records import (
@@ -28,9 +29,11 @@ from ionscape.report.transport_reading import dynamics_record, transport_record
 from ionscape.report.values import known, plain, quantity
 
 FORMAT = 1
-STAGES = ("host", "voids", "doping", "stability", "contact", "window", "potential", "dynamics", "transport")
+STAGES = (
+    "host", "voids", "doping", "stability", "contact", "window", "potential", "dynamics", "transport", "migration",
+)  # fmt: skip
 #: Stages that a study need not have: they are pending only where they are recorded as empty.
-OPTIONAL = ("contact", "window", "potential", "dynamics", "transport")
+OPTIONAL = ("contact", "window", "potential", "dynamics", "transport", "migration")
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 _T = TypeVar("_T")
 _REMEDY = "Run `ionscape run` again; it writes results.json anew from the stored calculations."
@@ -96,6 +99,7 @@ def _stages(part: Callable[..., Any]) -> dict[str, Any]:
         "potential": part("potential", potential_record),
         "dynamics": part("dynamics", dynamics_record),
         "transport": part("transport", transport_record),
+        "migration": part("migration", migration_record),
     }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ionscape.report.migration_records import MigrationRecord
 from ionscape.report.potential_records import PotentialRecord
 from ionscape.report.quantity import Quantity
 from ionscape.report.transport_records import DynamicsRecord, TransportRecord
@@ -171,8 +172,9 @@ class StudyRecord:
         Electrochemical windows.
     window_conditions, window_no_intervals
         Temperature and pressures of the gases for them, and why they carry no intervals; empty if 0 K, if they do.
-    potential, dynamics, transport
-        The learned potential, molecular dynamics, and ion transport in its runs; None if the study has none.
+    potential, dynamics, transport, migration
+        The learned potential, molecular dynamics, ion transport in its runs, and migration barriers; None if the
+        study has none.
     move
         What relaxations moved: ``positions``, ``cell`` or ``positions+cell``; empty if not recorded.
     failed
@@ -205,6 +207,7 @@ class StudyRecord:
     potential: PotentialRecord | None
     dynamics: DynamicsRecord | None
     transport: TransportRecord | None
+    migration: MigrationRecord | None
     comparison: tuple[Comparison, ...]
     failed: Mapping[str, str]
     pending: tuple[str, ...]

@@ -117,23 +117,59 @@ def structure_figure(
     InputError
         If `structure` has none of an element asked for.
     """
+    with journal_style():
+        figure, _, _ = structure_axes(
+            structure, polyhedra, camera=camera, width=width, headroom=0.22 * bool(title)
+        )
+        if title:
+            figure.suptitle(formula_math(title), fontsize=9)
+    return figure
+
+
+@dataclass(frozen=True)
+class Ground:
+    """How positions in a drawn crystal fall on the axes of the figure.
+
+    Attributes
+    ----------
+    lattice
+        Lattice vectors of the crystal as rows, (3, 3), Å.
+    """
+
+    lattice: LengthArray
+    view: _View
+
+    def flat(self, positions: LengthArray) -> Array:
+        """Return positions (n, 3), Å, in the plane of the figure, (n, 2)."""
+        return self.view.points(positions)[0]
+
+
+def structure_axes(
+    structure: Structure,
+    polyhedra: Sequence[str] | None = None,
+    *,
+    camera: Camera | None = None,
+    width: float = ONE_COLUMN,
+    headroom: float = 0.0,
+) -> tuple[Figure, Axes, Ground]:
+    """Return the drawing of a crystal as `structure_figure` makes it, its axes, and where positions fall on them.
+
+    Call it inside `style.journal_style`; `headroom` inches are kept above the drawing.
+    """
     drawn = scene(structure, polyhedra)
     view = _view(drawn, camera or Camera())
     shapes = sorted(_shapes(drawn, view), key=lambda shape: shape.depth)
     corners = np.concatenate([shape.outline.vertices for shape in shapes])
     low, high = corners.min(axis=0) - np.array([1.1, 0.7]), corners.max(axis=0) + np.array([0.5, 0.3])
-    with journal_style():
-        height = width * float((high - low)[1] / (high - low)[0]) + 0.35 + 0.22 * bool(title)
-        figure = new_figure(width, min(height, 1.5 * width))
-        axes = figure.add_subplot()
-        axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
-        axes.axis("off")
-        _paint(axes, shapes)
-        _compass(axes, drawn.lattice, view, low)
-        _legend(figure, drawn)
-        if title:
-            figure.suptitle(formula_math(title), fontsize=9)
-    return figure
+    height = width * float((high - low)[1] / (high - low)[0]) + 0.35 + headroom
+    figure = new_figure(width, min(height, 1.5 * width))
+    axes = figure.add_subplot()
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
+    axes.axis("off")
+    _paint(axes, shapes)
+    _compass(axes, drawn.lattice, view, low)
+    _legend(figure, drawn)
+    return figure, axes, Ground(drawn.lattice, view)
 
 
 def _view(drawn: Scene, camera: Camera) -> _View:

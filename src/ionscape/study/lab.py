@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from ionscape.dynamics.runs import RunRequest, SimulatedRun
+    from ionscape.migration.requests import BandRequest, FoundPath
     from ionscape.potential.frames import Frame
     from ionscape.study.engine import Engine
     from ionscape.study.learned import LearnedPotential, LearningRequest
@@ -81,6 +82,13 @@ class Laboratory:
 
         answers = self._results([tasks.transport_request(request) for request in requests])
         return [analysed_run(key, result, self._store) for key, result in answers]
+
+    def band(self, requests: Sequence[BandRequest]) -> list[FoundPath | Failure]:
+        """Find every path; one that broke is a failure in its place, one that did not converge says so itself."""
+        from ionscape.study.bands import found_path
+
+        answers = self._results([tasks.band_request(request) for request in requests])
+        return [found_path(key, result) for key, result in answers]
 
     def label(self, structures: Sequence[Structure], level: Level) -> list[Frame | Failure]:
         """Label every structure with the energy, forces and stress of `level`."""

@@ -37,6 +37,7 @@ from ionscape.study.compositions import formula_units
 from ionscape.study.crystals import Crystal, RelaxedCrystal, relax_crystals
 from ionscape.study.inputs import crystal_of
 from ionscape.study.lab import Laboratory
+from ionscape.study.migrating import migrate
 from ionscape.study.motion import (
     analyse_runs,
     cells_of_dynamics,
@@ -316,6 +317,7 @@ STAGES = {
         ("host",), run_dynamics, motion_sizes, uses=("voids", "doping", "potential"), work=motion_work
     ),
     "transport": Stage(("dynamics",), analyse_runs, _none),
+    "migration": Stage(("host",), migrate, _none, uses=("voids",)),
 }
 #: Stages that a study has only if it has their table.
-OPTIONAL = ("doping", "contact", "window", "potential", "dynamics", "transport")
+OPTIONAL = ("doping", "contact", "window", "potential", "dynamics", "transport", "migration")

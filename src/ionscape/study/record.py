@@ -15,6 +15,7 @@ from typing import Any
 
 from ionscape.doping.funnel import Candidate, DopedCell, FailedCell
 from ionscape.dynamics.stage import MaterialRuns
+from ionscape.migration.stage import Migration
 from ionscape.results import Failure, to_json
 from ionscape.stability.contact_stage import ContactStability
 from ionscape.stability.stage import BulkStability, JudgedTarget
@@ -24,6 +25,7 @@ from ionscape.study.comparison import compare
 from ionscape.study.compositions import formula_units
 from ionscape.study.crystals import RelaxedCrystal
 from ionscape.study.learned import LearnedPotential
+from ionscape.study.migrating import migration_record, warnings_of_migration
 from ionscape.study.pipeline import STAGES, Run, StageRecord
 from ionscape.study.potential_record import potential_record
 from ionscape.study.references import references_of
@@ -114,6 +116,7 @@ def _conditions(study: Study) -> frozenset[str]:
     found = {
         "gases": study.stability.temperature_K is not None,
         "voltage": study.contact is not None and bool(study.contact.voltages_V),
+        "surrogate": study.migration is not None and study.migration.band.method == "surrogate",
     }
     ensemble = {study.dynamics.ensemble.partition("-")[0]} if study.dynamics else set()
     analyses = set(study.transport.analyses) if study.transport else set()
@@ -247,6 +250,11 @@ def _transport(run: Run, found: MaterialTransport, folder: Path) -> dict[str, An
     return transport_stage_record(found, folder)
 
 
+def _migration(run: Run, found: Migration, folder: Path) -> dict[str, Any]:
+    del run
+    return migration_record(found, folder)
+
+
 def _told(node: Any) -> Any:
     """Return `node` without the keys under which there is nothing: an interval that is not known, a voltage."""
     if isinstance(node, dict):
@@ -264,6 +272,7 @@ WRITERS: dict[str, Callable[[Run, Any, Path], dict[str, Any]]] = {
     "potential": _potential,
     "dynamics": _dynamics,
     "transport": _transport,
+    "migration": _migration,
 }
 
 
@@ -281,7 +290,8 @@ def warnings_of(run: Run) -> list[str]:
         if not crystal.charges:
             texts.append(f"{crystal.name}: no formal charges could be assigned.")
     runs = warnings_of_runs(run.findings.get("dynamics"), run.findings.get("transport"))
-    return list(dict.fromkeys([*texts, *_warnings_of_phases(run), *runs]))
+    hops = warnings_of_migration(run.findings.get("migration"))
+    return list(dict.fromkeys([*texts, *_warnings_of_phases(run), *runs, *hops]))
 
 
 def _warnings_of_phases(run: Run) -> list[str]:

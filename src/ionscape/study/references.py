@@ -173,6 +173,36 @@ REFERENCES = {
         "B. Deng et al., npj Comput. Mater. 11, 9 (2025)",
         "10.1038/s41524-024-01500-6",
     ),
+    "tangents": Reference(
+        "Improved tangents of elastic bands",
+        "G. Henkelman, H. Jónsson, J. Chem. Phys. 113, 9978 (2000)",
+        "10.1063/1.1323224",
+    ),
+    "climbing": Reference(
+        "Climbing-image nudged elastic band",
+        "G. Henkelman, B. P. Uberuaga, H. Jónsson, J. Chem. Phys. 113, 9901 (2000)",
+        "10.1063/1.1329672",
+    ),
+    "idpp": Reference(
+        "Image-dependent pair potential",
+        "S. Smidstrup, A. Pedersen, K. Stokbro, H. Jónsson, J. Chem. Phys. 140, 214106 (2014)",
+        "10.1063/1.4878664",
+    ),
+    "gp band": Reference(
+        "Elastic bands on Gaussian processes",
+        "J. A. Garrido Torres et al., Phys. Rev. Lett. 122, 156001 (2019)",
+        "10.1103/PhysRevLett.122.156001",
+    ),
+    "lattice diffusivity": Reference(
+        "Diffusivity of a carrier on its network of hops",
+        "D. R. Trinkle, Phys. Rev. Lett. 121, 235901 (2018)",
+        "10.1103/PhysRevLett.121.235901",
+    ),
+    "kinetic monte carlo": Reference(
+        "Kinetic Monte Carlo",
+        "A. B. Bortz, M. H. Kalos, J. L. Lebowitz, J. Comput. Phys. 17, 10 (1975)",
+        "10.1016/0021-9991(75)90060-1",
+    ),
     "parsl": Reference("Parsl", "Y. Babuji et al., HPDC 2019, 25", "10.1145/3307681.3325400"),
 }
 
@@ -217,4 +247,7 @@ def _of_runs(stages: frozenset[str], conditions: frozenset[str]) -> list[str]:
         keys += ["unwrapping", "displacement"]
         keys += ["van-hove"] if "van-hove" in conditions else []
         keys += ["channels", "radii"] if "channels" in conditions else []
+    if "migration" in stages:
+        keys += ["climbing", "tangents", "idpp"] + (["gp band"] if "surrogate" in conditions else [])
+        keys += ["lattice diffusivity", "kinetic monte carlo"]
     return keys

@@ -21,6 +21,7 @@ from ionscape.dynamics.learning_plan import LearningPlan
 from ionscape.dynamics.settings import DynamicsPlan
 from ionscape.errors import InputError, nearest
 from ionscape.levels.calculation import RelaxationSettings
+from ionscape.migration.plan import MigrationPlan
 from ionscape.potential.gate import GateSettings
 from ionscape.settings import Settings
 from ionscape.stability.settings import ContactSettings, StabilitySettings, WindowSettings
@@ -117,6 +118,12 @@ class TransportTable(TransportPlan):
     """The stage of ion transport: what is read off every run of [dynamics]."""
 
 
+class MigrationTable(MigrationPlan):
+    """The migration stage: barriers of all distinct hops of the host and the cathode."""
+
+    level: Literal["cheap", "dear"] = Field("cheap", description="Which one of [levels] gives the barriers.")
+
+
 class Study(Settings):
     """A study file."""
 
@@ -141,6 +148,7 @@ class Study(Settings):
     potential: PotentialTable | None = Field(None, description="A potential learned for the molecular dynamics.")
     dynamics: DynamicsTable | None = Field(None, description="Molecular dynamics of the host and doped cells.")
     transport: TransportTable | None = Field(None, description="Ion transport in the runs of [dynamics].")
+    migration: MigrationTable | None = Field(None, description="Migration barriers of the mobile ion.")
     reference: Annotated[tuple[ReferenceValue, ...], Field(strict=False)] = Field(
         (), description="Numbers of another study, to stand beside ours."
     )

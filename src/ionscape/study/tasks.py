@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ionscape.dynamics.settings import DynamicsSettings
     from ionscape.levels.calculation import RelaxationSettings
     from ionscape.levels.registry import Level
+    from ionscape.migration.requests import BandRequest
     from ionscape.study.learned import LearningRequest
     from ionscape.transport.stage import TransportRequest
 
@@ -40,7 +41,7 @@ TIMING = "timing.json"
 #: Beside the result of an analysis of transport: the arrays that figures show.
 CURVES = "curves.npz"
 #: Raised by one whenever a change of code changes what a calculation of this kind means.
-MEANING = {"relaxation": 1, "single-point": 1, "dynamics": 1, "transport": 1, "learning": 1}
+MEANING = {"relaxation": 1, "single-point": 1, "dynamics": 1, "transport": 1, "learning": 1, "band": 1}
 #: Frames whose analysis takes about as long as a step of molecular dynamics: for the time left, not for results.
 FRAMES_PER_STEP = 1000
 #: Settings of an analysis that change how it is done, not what it gives.
@@ -99,6 +100,16 @@ def learning_request(asked: LearningRequest) -> dict[str, Any]:
         ],
         "learning": asked.learning.model_dump(mode="json"),
         "training": asked.training.model_dump(mode="json"),
+    }
+
+
+def band_request(band: BandRequest) -> dict[str, Any]:
+    """Return the request for a band between two end points that belong together (`migration.band.check_path`)."""
+    return {
+        **_request("band", band.ends.initial, band.level),
+        "final": structure_to_json(band.ends.final, digits=10),
+        "displacement": (band.ends.displacement.round(10) + 0.0).tolist(),
+        "settings": band.settings.model_dump(mode="json"),
     }
 
 
@@ -267,6 +278,13 @@ def _transport(request: dict[str, Any], desk: Desk) -> dict[str, Any]:
     return transport_record(result)
 
 
+def _band(request: dict[str, Any], desk: Desk) -> dict[str, Any]:
+    from ionscape.study.bands import find_band
+
+    calculator = _level(request, desk).calculator(desk.threads)
+    return find_band(request, calculator, desk.folder)
+
+
 def _learning(request: dict[str, Any], desk: Desk) -> dict[str, Any]:
     from ionscape.study.learned import learn
 
@@ -294,6 +312,7 @@ KINDS: dict[str, Callable[[dict[str, Any], Desk], dict[str, Any]]] = {
     "dynamics": _dynamics,
     "transport": _transport,
     "learning": _learning,
+    "band": _band,
 }
 
 
