@@ -1,0 +1,1 @@
+"""Interfaces: slabs, lattice matching, assembling, registry search, adhesion, dopants at contacts."""
