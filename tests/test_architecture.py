@@ -23,6 +23,7 @@ ROOMS = [
     {"levels"},
     {"phases", "dynamics"},
     {"stability", "doping", "transport"},
+    {"interfaces"},
     {"study"},
     {"report"},
     {"cli"},

@@ -1,1 +1,1 @@
-"""Interfaces: slabs, lattice matching, assembling, registry search, adhesion, dopants at contacts."""
+"""Interfaces: slabs, lattice matching, assembly, registry, adhesion, dopants at contacts."""

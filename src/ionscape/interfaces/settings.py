@@ -1,0 +1,87 @@
+"""What a user asks of surfaces, of the matching of their lattices, and of the interfaces made of them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ionscape.settings import Settings
+
+#: Miller indices of a plane.
+Miller = tuple[int, int, int]
+
+
+class SlabSettings(Settings):
+    """How slabs are cut from a crystal."""
+
+    min_thickness_A: float = Field(
+        12.0, gt=0, le=500, description="Least thickness of a slab, from its lowest to its highest cut, Å."
+    )
+    vacuum_A: float = Field(15.0, ge=0, le=500, description="Vacuum between a slab and its image, Å.")
+    plane_tolerance_A: float = Field(
+        0.1,
+        gt=0,
+        le=2,
+        description="Atoms whose heights differ by less are one plane, between which no cut goes, Å.",
+    )
+    kind: Literal["symmetric", "stoichiometric"] = Field(
+        "symmetric",
+        description="'symmetric': both faces equivalent where the crystal has an operation that exchanges them, "
+        "else stoichiometric; 'stoichiometric': always whole formula units.",
+    )
+    symmetry_precision_A: float = Field(
+        0.02, gt=0, le=0.5, description="Distance within which positions count as symmetry-equivalent, Å."
+    )
+    charges: dict[str, float] = Field(
+        default_factory=dict, description="Element = formal charge, e, where the guess would be wrong."
+    )
+
+
+class MatchSettings(Settings):
+    """Which coincident superlattices of two surfaces count as a match.
+
+    Relative tolerances, where given, take the place of the absolute ones.
+    """
+
+    max_area_A2: float = Field(
+        300.0,
+        gt=0,
+        le=100_000,
+        description="Largest area of a superlattice, of either crystal, Å² (the study: 300).",
+    )
+    length_tolerance_A: float = Field(
+        0.1, ge=0, le=10, description="Largest difference of the lengths of matching vectors, Å (the study: 0.1)."
+    )
+    angle_tolerance_deg: float = Field(
+        0.1, ge=0, le=30, description="Largest difference of the angles between them, ° (the study: 0.1)."
+    )
+    length_tolerance: float | None = Field(
+        None, ge=0, lt=1, description="Largest relative difference of lengths (substrate over film, less one)."
+    )
+    angle_tolerance: float | None = Field(
+        None, ge=0, lt=1, description="Largest relative difference of angles (substrate over film, less one)."
+    )
+
+
+class AssemblySettings(Settings):
+    """How two slabs are joined."""
+
+    gap_A: float | None = Field(
+        None, gt=0, le=20, description="Distance of the facing atomic planes, Å; without it from bond lengths."
+    )
+    vacuum_A: float = Field(
+        15.0, ge=0, le=500, description="Vacuum above the film, Å, of a cell with one interface."
+    )
+    interfaces: Literal[1, 2] = Field(
+        1,
+        description="Interfaces in the cell: 1, with vacuum; 2, without, the film between images of the substrate.",
+    )
+    fixed_thickness_A: float = Field(
+        0.0, ge=0, le=100, description="Thickness of the innermost part of each slab whose atoms are held, Å."
+    )
+    strain: Literal["film", "substrate", "shared", "stiffness"] = Field(
+        "film",
+        description="Which crystal takes up the misfit: one, both by half, or both so that the elastic energy is "
+        "least (needs elastic constants).",
+    )

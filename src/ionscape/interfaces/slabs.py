@@ -1,0 +1,229 @@
+"""Slabs: every termination of a plane of a crystal, cut out with two equivalent faces where that is possible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+
+from ionscape.errors import InputError
+from ionscape.interfaces.cuts import Cut, Tasker, charges_of, cuts, same_height
+from ionscape.interfaces.orientation import Orientation, orientation
+from ionscape.interfaces.settings import Miller, SlabSettings
+from ionscape.structures.charges import formal_charges
+from ionscape.units import Area, Array, CellArray, Count, Length, Number, Unit
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+#: Height of the lowest atoms above the bottom of the cell, so that none of them leaves through it; Å.
+CLEARANCE = 1.0
+
+
+@dataclass(frozen=True)
+class Slab:
+    """A slab of a crystal.
+
+    Attributes
+    ----------
+    structure
+        Cell and atoms: the first two lattice vectors span the surface (reduced, the first along x), the third is
+        its normal; the atoms lie in the lower part of the cell, ordered by height, vacuum above.
+    miller
+        Indices of the plane with respect to the cell of the crystal that was given.
+    termination
+        Number of the cut at which the slab ends above, by the position of the cut; see `cuts`.
+    shift
+        Position of that cut in units of the spacing of lattice planes, in [0, 1).
+    n_layers
+        Number of symmetry-equivalent layers, of a whole fraction of the spacing each, that the slab holds (rounded).
+    thickness
+        Distance of the lowest and the highest atoms.
+    area
+        Area of one face.
+    symmetric
+        Whether an operation of the crystal exchanges the two faces.
+    polar
+        Whether the termination is of Tasker's type III: whole repeat units that end there have a dipole.
+    tasker
+        Type of the polarity; see `cuts`.
+    dipole
+        Dipole along the normal of this slab, with the formal charges.
+    stoichiometric
+        Whether the composition is that of the crystal.
+    excess
+        Atoms of each element beyond the whole formula units: N_i − ν_i min_j(N_j / ν_j); empty if stoichiometric.
+    formula_units
+        min_j(N_j / ν_j), ν the reduced formula of the crystal.
+    bottom
+        Height of the lower cut, in units of the spacing, from the same zero as `shift`.
+    charges
+        Formal charges by element; empty if not known, and then everything counts as neutral.
+    """
+
+    structure: Structure = field(metadata={"internal": True})
+    miller: Miller
+    termination: Count
+    shift: Number
+    n_layers: Count
+    thickness: Length
+    area: Area
+    symmetric: bool
+    polar: bool
+    tasker: Tasker
+    dipole: Annotated[float, Unit("e Å")]
+    stoichiometric: bool
+    excess: Annotated[Mapping[str, float], Unit("1")]
+    formula_units: Number
+    bottom: Number
+    charges: Annotated[Mapping[str, float], Unit("e")]
+
+    @property
+    def vectors(self) -> CellArray:
+        """The two lattice vectors of the surface, rows, (2, 2), Å."""
+        return np.array(self.structure.lattice.matrix)[:2, :2]
+
+    @property
+    def heights(self) -> CellArray:
+        """Heights of the atoms, (n,), Å."""
+        return np.array(self.structure.cart_coords)[:, 2]
+
+
+def slabs(bulk: Structure, miller: Miller, settings: SlabSettings | None = None) -> list[Slab]:
+    """Return one slab for every distinct termination of the plane `miller`, by the position of the cut.
+
+    Parameters
+    ----------
+    bulk
+        An ordered crystal, in any cell; `miller` refer to this cell.
+    miller
+        Indices of the plane.
+    settings
+        Thickness, vacuum, and what is preferred where a symmetric slab is not stoichiometric.
+
+    Raises
+    ------
+    InputError
+        If the crystal is not ordered or `miller` are not three integers, not all zero.
+    """
+    settings = settings or SlabSettings()
+    charges = {**formal_charges(bulk), **settings.charges}
+    crystal = orientation(bulk, miller, settings.symmetry_precision_A)
+    terminations = cuts(crystal, charges, settings.plane_tolerance_A)
+    return [slab_at(crystal, cut, charges, settings) for cut in terminations]
+
+
+def slab(bulk: Structure, miller: Miller, termination: int, settings: SlabSettings | None = None) -> Slab:
+    """Return the slab with one termination of the plane `miller`.
+
+    Raises
+    ------
+    InputError
+        As `slabs`; or if the plane has no such termination.
+    """
+    found = slabs(bulk, miller, settings)
+    if not 0 <= termination < len(found):
+        raise InputError(
+            f"termination {termination} of {bulk.composition.reduced_formula} ({','.join(map(str, miller))})",
+            where="surface",
+            expected=f"one of the {len(found)} terminations, 0 to {len(found) - 1}",
+            remedy="`ionscape surfaces STRUCTURE --miller h,k,l --no-relax` lists them.",
+        )
+    return found[termination]
+
+
+def slab_at(crystal: Orientation, cut: Cut, charges: Mapping[str, float], settings: SlabSettings) -> Slab:
+    """Return the slab that ends at `cut`, of at least the thickness asked for."""
+    bottom, symmetric = _bottom(crystal, cut, settings)
+    structure, depth = _cut_out(crystal, bottom, cut.height, settings.vacuum_A)
+    counts = structure.composition.get_el_amt_dict()
+    formula = _formula(crystal)
+    units = min(counts.get(element, 0.0) / number for element, number in formula.items())
+    excess = {e: counts.get(e, 0.0) - units * n for e, n in formula.items()}
+    excess = {element: number for element, number in excess.items() if number > 1e-6}
+    q = np.array([charges.get(site.specie.symbol, 0.0) for site in structure])
+    return Slab(
+        structure=structure,
+        miller=crystal.miller,
+        termination=cut.index,
+        shift=cut.height,
+        n_layers=max(1, round((cut.height - bottom) * len(crystal.preserving))),
+        thickness=depth,
+        area=crystal.area,
+        symmetric=symmetric,
+        polar=cut.polar,
+        tasker=cut.tasker,
+        dipole=0.0 if symmetric else float(q @ structure.cart_coords[:, 2]),
+        stoichiometric=not excess,
+        excess=excess,
+        formula_units=units,
+        bottom=bottom,
+        charges=dict(charges),
+    )
+
+
+def _formula(crystal: Orientation) -> dict[str, float]:
+    from pymatgen.core import Composition
+
+    counts = {symbol: crystal.symbols.count(symbol) for symbol in dict.fromkeys(crystal.symbols)}
+    return dict(Composition(counts).reduced_composition.get_el_amt_dict())
+
+
+def _bottom(crystal: Orientation, cut: Cut, settings: SlabSettings) -> tuple[Number, bool]:
+    """Return the height of the lower cut and whether the slab is symmetric."""
+    least = settings.min_thickness_A / crystal.spacing
+    whole = np.mod(cut.height - crystal.preserving, 1.0)
+    both = [b for b in cut.bottoms if any(same_height(b, image, crystal.spacing) for image in whole)]
+    if settings.kind == "stoichiometric" or not cut.bottoms:
+        options, symmetric = np.array(both or whole), bool(both)
+    else:
+        options, symmetric = np.array(both or cut.bottoms), True
+    depths = np.mod(cut.height - options, 1.0)
+    depths += np.ceil(np.maximum(least - depths, 0.0) - 1e-9)
+    depths[depths < 1e-9] = 1.0
+    return cut.height - float(depths.min()), symmetric
+
+
+def _cut_out(crystal: Orientation, bottom: Number, top: Number, vacuum: Length) -> tuple[Structure, Length]:
+    """Return the atoms between two heights in a cell with vacuum, by height, and the distance of their ends."""
+    from pymatgen.core import Lattice
+    from pymatgen.core import Structure as Crystal
+
+    first = np.ceil(bottom - crystal.heights).astype(int)
+    last = np.ceil(top - crystal.heights).astype(int)
+    index = np.repeat(np.arange(len(first)), last - first)
+    plane = np.concatenate([np.arange(low, high) for low, high in zip(first, last, strict=True)])
+    z = (crystal.heights[index] + plane) * crystal.spacing
+    positions = np.column_stack([crystal.in_plane[index] + plane[:, None] * crystal.step, z])
+    order = np.argsort(np.round(z, 6), kind="stable")
+    depth = float(z.max() - z.min())
+    positions[:, 2] += CLEARANCE - float(z.min())
+    matrix = slab_cell(crystal.vectors, depth + vacuum if vacuum else depth + crystal.spacing)
+    symbols = [crystal.symbols[int(i)] for i in index[order]]
+    structure = Crystal(Lattice(matrix), symbols, positions[order], coords_are_cartesian=True, to_unit_cell=True)
+    return structure, depth
+
+
+def slab_cell(vectors: Array, height: Length) -> CellArray:
+    """Return the cell of a slab: the lattice of its surface (rows, (2, 2), Å) and the normal, `height` Å long."""
+    matrix = np.zeros((3, 3))
+    matrix[:2, :2] = vectors
+    matrix[2, 2] = height
+    return matrix
+
+
+def provenance(one: Slab) -> dict[str, Any]:
+    """Return what a slab was cut from and how, in plain data."""
+    return {
+        "formula": one.structure.composition.reduced_formula,
+        "miller": list(one.miller),
+        "termination": one.termination,
+        "top_cut": one.shift,
+        "bottom_cut": one.bottom,
+        "n_layers": one.n_layers,
+    }
+
+
+__all__ = ["CLEARANCE", "Slab", "charges_of", "provenance", "slab", "slab_at", "slab_cell", "slabs"]
