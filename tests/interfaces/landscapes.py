@@ -33,7 +33,7 @@ def waves(vectors: np.ndarray, minimum: np.ndarray, phases: tuple[float, ...] = 
 def slab(
     vectors: np.ndarray, atoms: list[tuple[str, tuple[float, float, float]]], repeat=((1, 0), (0, 1))
 ) -> Structure:
-    """Return a slab with the in-plane lattice `vectors`, atoms (fractional in plane, height in Å), as a supercell."""
+    """Return a supercell of a slab: in-plane lattice, atoms as fractional in the plane and height in Å."""
     lattice = np.zeros((3, 3))
     lattice[:2, :2], lattice[2, 2] = vectors, 20.0
     cell = Structure(Lattice(lattice), [a for a, _ in atoms], [(x, y, z / 20.0) for _, (x, y, z) in atoms])

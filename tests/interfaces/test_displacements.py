@@ -23,7 +23,7 @@ from ionscape.interfaces.planar_symmetry import planar_group
 from ionscape.interfaces.shifts import overlapping, reduced_grid, shortest_distances, study_grid
 
 LOW = [("Cu", (0.1, 0.2, 2.0)), ("O", (0.45, 0.83, 3.1)), ("Li", (0.71, 0.37, 4.3))]
-FLIP = np.array([[1, 2], [0, 1]])
+IDENTITY = ((1, 0), (0, 1))
 
 
 def group_of(vectors, atoms, repeat):
@@ -92,7 +92,8 @@ def symmetric_pair():
     return film, substrate
 
 
-def test_operations_of_both_slabs_leave_the_energy_as_it_is(rng=np.random.default_rng(5)) -> None:  # noqa: B008
+def test_operations_of_both_slabs_leave_the_energy_as_it_is() -> None:
+    rng = np.random.default_rng(5)
     film, substrate = symmetric_pair()
     cell = displacement_cell(planar_group(film), planar_group(substrate))
     assert len(cell.rotations) == 6
@@ -101,7 +102,8 @@ def test_operations_of_both_slabs_leave_the_energy_as_it_is(rng=np.random.defaul
         assert np.allclose(energies, energies[0], rtol=1e-6)
 
 
-def test_every_displacement_is_equivalent_to_a_point_of_the_reduced_grid(rng=np.random.default_rng(6)) -> None:  # noqa: B008
+def test_every_displacement_is_equivalent_to_a_point_of_the_reduced_grid() -> None:
+    rng = np.random.default_rng(6)
     cell = displacement_cell(*map(planar_group, symmetric_pair()))
     grid = reduced_grid(cell, (0.0,), 0.25)[:, :2]
     full = reduced_grid(plain_cell(cell.vectors), (0.0,), 0.25)
@@ -136,9 +138,6 @@ def test_slabs_in_different_cells_are_refused() -> None:
         displacement_cell(group_of(OBLIQUE, LOW, IDENTITY), group_of(1.1 * OBLIQUE, LOW, IDENTITY))
 
 
-IDENTITY = ((1, 0), (0, 1))
-
-
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(-4, 4), min_size=4, max_size=4))
 def test_reduction_keeps_the_lattice_and_finds_the_shortest(values) -> None:
@@ -160,7 +159,8 @@ def test_the_grid_of_the_study_has_676_points() -> None:
     assert grid.max(axis=0).tolist() == [3, 3, 0.75]
 
 
-def test_overlaps_are_found_over_all_images(rng=np.random.default_rng(8)) -> None:  # noqa: B008
+def test_overlaps_are_found_over_all_images() -> None:
+    rng = np.random.default_rng(8)
     atoms = [*LOW, *[(symbol, (y, x, z + 4.0)) for symbol, (x, y, z) in LOW]]
     structure = slab(OBLIQUE, atoms)
     film = np.array([False] * 3 + [True] * 3)

@@ -102,7 +102,10 @@ def test_failures_are_recorded_and_do_not_stop_the_search(search) -> None:
     energy = bowl(OBLIQUE)
 
     def objective(shifts):
-        return [Failure("did not converge") if s[0] > 1.6 else float(e) for s, e in zip(shifts, energy(shifts))]
+        return [
+            Failure("did not converge") if s[0] > 1.6 else float(e)
+            for s, e in zip(shifts, energy(shifts), strict=True)
+        ]
 
     rng = np.random.default_rng(3)
     if search == "study":

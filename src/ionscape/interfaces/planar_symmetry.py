@@ -1,7 +1,6 @@
 """Symmetry of a slab in its plane: the translations and rotations that map it onto itself and keep its normal.
 
-Everything is about the plane: lattice vectors are the rows of a 2 × 2 matrix, points are Cartesian in the plane,
-and the third coordinate is the height along the normal.
+The plane is that of x and y: lattice vectors are the rows of a 2 × 2 matrix, and the height of an atom is its z.
 """
 
 from __future__ import annotations
@@ -47,35 +46,14 @@ class PlanarGroup:
         return self.shifts[(self.rotations == np.eye(2)).all(axis=(1, 2))]
 
 
-def planar_cell(structure: Structure) -> LengthArray:
-    """Return the in-plane lattice vectors of a slab, (2, 2), Å, in a frame whose first axis is along the first.
-
-    The plane is that of the first two lattice vectors; the third need not be normal to it.
-    """
-    a, b = structure.lattice.matrix[:2]
-    length, along = np.linalg.norm(a), a / np.linalg.norm(a)
-    return np.array([[length, 0.0], [b @ along, np.linalg.norm(b - (b @ along) * along)]])
-
-
-def planar_coordinates(structure: Structure) -> tuple[LengthArray, LengthArray]:
-    """Return in-plane positions (n, 2), in the frame of `planar_cell`, and heights (n,) of all sites, Å."""
-    a, b = structure.lattice.matrix[:2]
-    x = a / np.linalg.norm(a)
-    normal = np.cross(a, b)
-    normal /= np.linalg.norm(normal)
-    frame = np.array([x, np.cross(normal, x), normal])
-    local = structure.cart_coords @ frame.T
-    return local[:, :2], local[:, 2]
-
-
 def planar_group(structure: Structure, precision: float = 0.02) -> PlanarGroup:
     """Return the symmetry of a slab in its plane.
 
     Parameters
     ----------
     structure
-        A slab, with its plane spanned by the first two lattice vectors and without neighbours along the third:
-        its periodic images along the third vector take no part.
+        A slab in the plane of x and y, which its first two lattice vectors span; images along the third take no
+        part.
     precision
         Distance within which positions count as equivalent, Å.
 
@@ -84,8 +62,8 @@ def planar_group(structure: Structure, precision: float = 0.02) -> PlanarGroup:
     InputError
         If spglib cannot find the symmetry.
     """
-    cell = planar_cell(structure)
-    plane, heights = planar_coordinates(structure)
+    cell, plane = np.array(structure.lattice.matrix[:2, :2]), structure.cart_coords[:, :2]
+    heights = structure.cart_coords[:, 2]
     depth = float(np.ptp(heights)) + CLEARANCE
     lattice = np.zeros((3, 3))
     lattice[:2, :2], lattice[2, 2] = cell, depth

@@ -99,13 +99,7 @@ def shortest_distances(*slabs: Structure) -> dict[frozenset[str], float]:
     return {pair: min(shortest.get(pair, own), 1.5 * own) for pair, own in sums.items()}
 
 
-def overlapping(
-    structure: Structure,
-    film: Mask,
-    shifts: Array,
-    shortest: Distances,
-    part: float = OVERLAP,
-) -> Mask:
+def overlapping(structure: Structure, film: Mask, shifts: Array, shortest: Distances, growth: float = 0.0) -> Mask:
     """Return at which shifts of the film two atoms across a contact overlap, (m,).
 
     Parameters
@@ -117,28 +111,31 @@ def overlapping(
     shifts
         Cartesian displacements of the film, (m, 3), Å.
     shortest
-        Shortest distance of every pair of elements in crystals, Å.
-    part
-        How much of it two atoms need.
+        Shortest distance of every pair of elements in crystals, Å; atoms closer than `OVERLAP` of it overlap.
+    growth
+        How much the third lattice vector grows with the normal shift: 0 with vacuum, 2 where the film closes the
+        space between the substrate and its image.
     """
-    first, second, images, limits = _pairs_across(structure, film, shifts, shortest, part)
+    first, second, images, limits = _pairs_across(structure, film, shifts, shortest)
     if not len(first):
         return np.zeros(len(shifts), dtype=bool)
     vectors = structure.cart_coords[first] - structure.cart_coords[second] - images @ structure.lattice.matrix
     clash = np.zeros(len(shifts), dtype=bool)
     for k, shift in enumerate(shifts):
-        clash[k] = ((vectors + shift) ** 2).sum(axis=1).__lt__(limits**2).any()
+        moved = vectors + shift
+        moved[:, 2] -= growth * shift[2] * images[:, 2]
+        clash[k] = bool(((moved**2).sum(axis=1) < limits**2).any())
     return clash
 
 
 def _pairs_across(
-    structure: Structure, film: Mask, shifts: Array, shortest: Distances, part: float
+    structure: Structure, film: Mask, shifts: Array, shortest: Distances
 ) -> tuple[Array, Array, Array, Array]:
     """Return all pairs (film, substrate, image) that some shift can bring together, and their limits."""
-    reach = part * max(shortest.values()) + float(np.linalg.norm(shifts, axis=1).max(initial=0.0))
+    reach = OVERLAP * max(shortest.values()) + float(np.linalg.norm(shifts, axis=1).max(initial=0.0))
     centre, neighbour, image, _ = structure.get_neighbor_list(reach)
     across = film[centre] & ~film[neighbour]
     names = np.array([site.specie.symbol for site in structure])
     first, second = centre[across], neighbour[across]
     pairs = zip(names[first], names[second], strict=True)
-    return first, second, image[across], part * np.array([shortest[frozenset(pair)] for pair in pairs])
+    return first, second, image[across], OVERLAP * np.array([shortest[frozenset(pair)] for pair in pairs])
