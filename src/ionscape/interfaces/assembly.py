@@ -1,8 +1,8 @@
-r"""Interfaces: a film laid on a substrate in a common cell, the two slabs kept as they are in it.
+r"""Interfaces: a film laid on a substrate in a common cell.
 
-Both slabs are repeated to their superlattices, strained into the common cell, the film turned to it (and turned over
-where the match says so), and put above the substrate at the gap that bond lengths ask for. With two interfaces the
-film fills the space up to the next image of the substrate, at the same gap.
+Both slabs are repeated to their superlattices and strained into the common cell, the film turned to it (and turned
+over where the match says so) and put above the substrate at the gap at which facing atoms touch. With two interfaces
+the film fills the space up to the next image of the substrate, again up to where they touch.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ionscape.errors import InputError
-from ionscape.interfaces.bonds import contact_gap
+from ionscape.interfaces.bonds import contact_gap, contacts
 from ionscape.interfaces.matching import Match, common_cell, shared
 from ionscape.interfaces.settings import AssemblySettings
 from ionscape.interfaces.slabs import CLEARANCE, Slab, provenance, slab_cell
 from ionscape.results import frozen
 from ionscape.structures.exchange import hold
 from ionscape.structures.supercells import supercell_positions
-from ionscape.units import Area, Array, CellArray, Count, Indices, Length, LengthArray, Number, Unit
+from ionscape.units import Area, Array, CellArray, Count, Indices, Length, LengthArray, Unit
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -38,8 +38,8 @@ class Interface:
     Attributes
     ----------
     structure
-        Substrate sites first, then the film's, each in the order of its slab; the third lattice vector along the
-        normal; held sites marked by selective dynamics.
+        Substrate sites first, then the film's, each by height; the third lattice vector along the normal; held
+        sites marked by selective dynamics.
     substrate_sites, film_sites
         Indices of the sites of each slab in `structure`.
     area
@@ -47,9 +47,7 @@ class Interface:
     n_interfaces
         1 (vacuum above the film) or 2.
     gap
-        Distance of the facing atomic planes.
-    film_slab, substrate_slab
-        Structures of both slabs alone, in the same cell, at the same places, sites in the same order.
+        Distance between the highest atom of the substrate and the lowest of the film.
     film, substrate
         The slabs that were joined, as they were cut.
     match
@@ -66,8 +64,6 @@ class Interface:
     area: Area
     n_interfaces: Count
     gap: Length
-    film_slab: Structure = field(metadata={"internal": True})
-    substrate_slab: Structure = field(metadata={"internal": True})
     film: Slab
     substrate: Slab
     match: Match
@@ -79,13 +75,44 @@ class Interface:
         """The two lattice vectors of the interface, rows, (2, 2), Å."""
         return np.array(self.structure.lattice.matrix)[:2, :2]
 
+    @property
+    def film_slab(self) -> Structure:
+        """The film alone, in the same cell at the same place, sites in the same order."""
+        return _part(self.structure, self.film_sites)
+
+    @property
+    def substrate_slab(self) -> Structure:
+        """The substrate alone, in the same cell at the same place, sites in the same order."""
+        return _part(self.structure, self.substrate_sites)
+
 
 @dataclass(frozen=True)
 class _Layer:
-    """A slab in the common cell: elements, Cartesian positions from its lowest atom up, original heights."""
+    """A slab in the common cell: elements and positions by height, the lowest atom at height 0."""
 
     symbols: tuple[str, ...]
     positions: CellArray
+
+    @property
+    def depth(self) -> Length:
+        """Distance of lowest and highest atoms."""
+        return float(self.positions[:, 2].max())
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """Two layers in their cell, with the gap between them and the one above the upper."""
+
+    lower: _Layer
+    upper: _Layer
+    cell: CellArray
+    gap: Length
+    above: Length
+
+    @property
+    def lattice(self) -> CellArray:
+        """The lattice of the whole, rows, (3, 3), Å."""
+        return slab_cell(self.cell, self.lower.depth + self.gap + self.upper.depth + self.above)
 
 
 def join(film: Slab, substrate: Slab, match: Match, settings: AssemblySettings | None = None) -> Interface:
@@ -99,7 +126,8 @@ def join(film: Slab, substrate: Slab, match: Match, settings: AssemblySettings |
     film, substrate
         The slabs.
     match
-        A coincidence of their surface lattices; its strains are shared anew as the settings say.
+        A coincidence of their surface lattices; its strains are shared anew unless the settings say "stiffness",
+        which takes them as they are (`ionscape.interfaces.stiffness`).
     settings
         Gap, vacuum, number of interfaces, held atoms, sharing of strain.
 
@@ -112,18 +140,41 @@ def join(film: Slab, substrate: Slab, match: Match, settings: AssemblySettings |
     _check_match(film, substrate, match)
     if settings.strain in FILM_SHARE:
         match = shared(match, FILM_SHARE[settings.strain])
-    cell = common_cell(match)
-    below = _layer(substrate, match.substrate_matrix, cell, turned=False)
-    above = _layer(film, match.film_matrix, cell, turned=match.mirrored)
-    gap = settings.gap_A or contact_gap(below.symbols, below.positions, above.symbols, above.positions)
-    return _assembled(film, substrate, match, (below, above, cell, gap), settings)
+    stack = _stack(film, substrate, match, settings)
+    held = np.concatenate(
+        [_inner(stack.lower, settings, "substrate"), _inner(stack.upper, settings, "film")]
+    )
+    structure = _structure(stack)
+    count = len(stack.lower.symbols)
+    return Interface(
+        structure=hold(structure, held) if held.any() else structure,
+        substrate_sites=np.arange(count),
+        film_sites=np.arange(count, len(structure)),
+        area=float(abs(np.linalg.det(stack.cell))),
+        n_interfaces=settings.interfaces,
+        gap=stack.gap,
+        film=film,
+        substrate=substrate,
+        match=match,
+        shift=frozen(np.zeros(3)),
+        provenance={
+            "film": provenance(film),
+            "substrate": provenance(substrate),
+            "film_matrix": match.film_matrix.tolist(),
+            "substrate_matrix": match.substrate_matrix.tolist(),
+            "film_strain": match.film_strain.tolist(),
+            "substrate_strain": match.substrate_strain.tolist(),
+            "film_turned_over": match.mirrored,
+            "gap_A": stack.gap,
+            "settings": settings.model_dump(),
+        },
+    )
 
 
 def shifted(interface: Interface, lateral_A: tuple[float, float] = (0.0, 0.0), normal_A: float = 0.0) -> Interface:
-    """Return `interface` with its film moved rigidly, from where it is, by a lateral vector and along the normal, Å.
+    """Return `interface` with its film moved rigidly from where it is.
 
-    The cell stays as it is, with one interface; with two it grows by the normal shift at both of them. Positions
-    are not wrapped into the cell.
+    With two interfaces both gaps change by `normal_A`, and the cell with them. Positions are not wrapped.
 
     Parameters
     ----------
@@ -134,20 +185,33 @@ def shifted(interface: Interface, lateral_A: tuple[float, float] = (0.0, 0.0), n
     normal_A
         Component along the normal, away from the substrate, Å.
     """
-    move = np.array([*lateral_A, normal_A])
-    grown = (interface.n_interfaces - 1) * normal_A * 2
-    matrix = slab_cell(interface.cell, float(interface.structure.lattice.c) + grown)
-    whole = _moved(interface.structure, interface.film_sites, move, matrix)
-    film = _moved(interface.film_slab, np.arange(len(interface.film_slab)), move, matrix)
-    alone = _moved(interface.substrate_slab, np.arange(0), move, matrix)
+    from pymatgen.core import Structure as Crystal
+
+    move = np.array([*lateral_A, normal_A], dtype=float)
+    old = interface.structure
+    height = float(old.lattice.c) + 2 * (interface.n_interfaces - 1) * normal_A
+    positions = np.array(old.cart_coords)
+    positions[interface.film_sites] += move
+    structure = Crystal(
+        slab_cell(interface.cell, height),
+        old.species,
+        positions,
+        coords_are_cartesian=True,
+        site_properties=dict(old.site_properties),
+    )
+    total = interface.shift + move
     return replace(
         interface,
-        structure=whole,
-        film_slab=film,
-        substrate_slab=alone,
+        structure=structure,
         gap=interface.gap + normal_A,
-        shift=frozen(interface.shift + move),
+        shift=frozen(total),
+        provenance={**interface.provenance, "shift_A": total.tolist()},
     )
+
+
+def _part(structure: Structure, sites: Indices) -> Structure:
+    part = type(structure).from_sites([structure[int(k)] for k in sites])
+    return part  # the sites keep their cell and their selective dynamics
 
 
 def _check_match(film: Slab, substrate: Slab, match: Match) -> None:
@@ -164,8 +228,25 @@ def _check_match(film: Slab, substrate: Slab, match: Match) -> None:
             )
 
 
+def _stack(film: Slab, substrate: Slab, match: Match, settings: AssemblySettings) -> _Stack:
+    cell = _along_x(common_cell(match))
+    lower = _layer(substrate, match.substrate_matrix, cell, turned=False)
+    upper = _layer(film, match.film_matrix, cell, turned=match.mirrored)
+    known = contacts([film.structure, substrate.structure])
+    faces = (lower.symbols, lower.positions), (upper.symbols, upper.positions)
+    gap = settings.gap_A or contact_gap(*faces, cell, known)
+    if settings.interfaces == 1:
+        return _Stack(lower, upper, cell, gap, max(settings.vacuum_A, 2 * CLEARANCE))
+    return _Stack(lower, upper, cell, gap, settings.gap_A or contact_gap(*faces[::-1], cell, known))
+
+
+def _along_x(cell: Array) -> CellArray:
+    x = cell[0] / np.linalg.norm(cell[0])
+    return np.asarray(cell @ np.array([x, [-x[1], x[0]]]).T)
+
+
 def _layer(one: Slab, matrix: Indices, cell: Array, *, turned: bool) -> _Layer:
-    """Return `one` repeated by `matrix` and strained into `cell`, its lowest atom at height 0."""
+    """Return `one` repeated by `matrix` and strained into `cell`."""
     repeats = np.eye(3, dtype=int)
     repeats[:2, :2] = matrix
     fractional = supercell_positions(one.structure.frac_coords, repeats)
@@ -178,64 +259,26 @@ def _layer(one: Slab, matrix: Indices, cell: Array, *, turned: bool) -> _Layer:
     return _Layer(tuple(str(symbol) for symbol in symbols[order]), frozen(positions))
 
 
-def _assembled(
-    film: Slab,
-    substrate: Slab,
-    match: Match,
-    parts: tuple[_Layer, _Layer, CellArray, Length],
-    settings: AssemblySettings,
-) -> Interface:
+def _structure(stack: _Stack) -> Structure:
     from pymatgen.core import Lattice
     from pymatgen.core import Structure as Crystal
 
-    below, above, cell, gap = parts
-    top = float(below.positions[:, 2].max())
-    depth = top + gap + float(above.positions[:, 2].max())
-    height = depth + (gap if settings.interfaces == 2 else settings.vacuum_A)
-    lattice = Lattice(slab_cell(_right_handed(cell), height))
-    low = below.positions + np.array([0.0, 0.0, CLEARANCE])
-    high = above.positions + np.array([0.0, 0.0, CLEARANCE + top + gap])
-    alone = [
-        Crystal(lattice, list(layer.symbols), positions, coords_are_cartesian=True)
-        for layer, positions in ((below, low), (above, high))
-    ]
-    whole = Crystal(
-        lattice, [*below.symbols, *above.symbols], np.concatenate([low, high]), coords_are_cartesian=True
+    low = stack.lower.positions + np.array([0.0, 0.0, CLEARANCE])
+    high = stack.upper.positions + np.array([0.0, 0.0, CLEARANCE + stack.lower.depth + stack.gap])
+    return Crystal(
+        Lattice(stack.lattice),
+        [*stack.lower.symbols, *stack.upper.symbols],
+        np.concatenate([low, high]),
+        coords_are_cartesian=True,
     )
-    held = np.concatenate(
-        [_inner(layer, settings, name) for layer, name in ((below, "substrate"), (above, "film"))]
-    )
-    if held.any():
-        whole = hold(whole, held)
-        alone = [hold(alone[0], held[: len(low)]), hold(alone[1], held[len(low) :])]
-    return Interface(
-        structure=whole,
-        substrate_sites=np.arange(len(low)),
-        film_sites=np.arange(len(low), len(low) + len(high)),
-        area=float(abs(np.linalg.det(cell))),
-        n_interfaces=settings.interfaces,
-        gap=gap,
-        film_slab=alone[1],
-        substrate_slab=alone[0],
-        film=film,
-        substrate=substrate,
-        match=match,
-        shift=frozen(np.zeros(3)),
-        provenance=_history(film, substrate, match, gap, settings),
-    )
-
-
-def _right_handed(cell: Array) -> Array:
-    return cell if np.linalg.det(cell) > 0 else cell[::-1]
 
 
 def _inner(layer: _Layer, settings: AssemblySettings, name: str) -> NDArray[np.bool_]:
     """Return which atoms are held: with one interface the outer end of each slab, with two its middle."""
     heights, thickness = layer.positions[:, 2], settings.fixed_thickness_A
-    depth = float(heights.max())
-    if thickness and thickness >= depth:
+    if thickness and thickness >= layer.depth:
         raise InputError(
-            f"{thickness:g} Å are to be held in a {name} of {depth:.2f} Å",
+            f"{thickness:g} Å are to be held in a {name} of {layer.depth:.2f} Å",
             where="assembly",
             expected="a slab thicker than what is held in it",
             remedy="Cut a thicker slab, or hold less.",
@@ -243,33 +286,5 @@ def _inner(layer: _Layer, settings: AssemblySettings, name: str) -> NDArray[np.b
     if not thickness:
         return np.zeros(len(heights), dtype=bool)
     if settings.interfaces == 2:
-        return np.asarray(np.abs(heights - depth / 2) <= thickness / 2)
-    return np.asarray(heights <= thickness if name == "substrate" else heights >= depth - thickness)
-
-
-def _moved(structure: Structure, sites: Indices, move: Array, matrix: CellArray) -> Structure:
-    from pymatgen.core import Structure as Crystal
-
-    positions = np.array(structure.cart_coords)
-    positions[sites] += move
-    return Crystal(
-        matrix,
-        structure.species,
-        positions,
-        coords_are_cartesian=True,
-        site_properties=dict(structure.site_properties),
-    )
-
-
-def _history(film: Slab, substrate: Slab, match: Match, gap: Number, settings: AssemblySettings) -> dict[str, Any]:
-    return {
-        "film": provenance(film),
-        "substrate": provenance(substrate),
-        "film_matrix": match.film_matrix.tolist(),
-        "substrate_matrix": match.substrate_matrix.tolist(),
-        "film_strain": match.film_strain.tolist(),
-        "substrate_strain": match.substrate_strain.tolist(),
-        "film_turned_over": match.mirrored,
-        "gap_A": float(gap),
-        "settings": settings.model_dump(),
-    }
+        return np.asarray(np.abs(heights - layer.depth / 2) <= thickness / 2)
+    return np.asarray(heights <= thickness if name == "substrate" else heights >= layer.depth - thickness)

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ionscape.errors import InputError
 from ionscape.interfaces.settings import Miller
 from ionscape.results import frozen
 from ionscape.structures.exchange import check_structure
-from ionscape.structures.orbits import primitive_crystal
+from ionscape.structures.orbits import SpaceGroup, primitive_crystal
 from ionscape.units import Area, Array, CellArray, FractionalArray, Indices, Length, Number, NumberArray
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 #: Heights just below a whole number count as that number; units of d.
 SAME_HEIGHT = 1e-3
-#: Shifts of symmetry operations that differ by less than this are the same; the real ones differ by a sixth or more.
+#: Shifts of symmetry operations that differ by less than this are the same; real ones differ by a sixth or more.
 SAME_SHIFT = 0.03
 
 
@@ -57,6 +58,9 @@ class Orientation:
         Shifts t, in [0, 1), of the operations h → h + t and h → t − h that map the crystal onto itself.
     frame
         Rotation, rows are the plane's axes in the axes of the cell that was given, (3, 3).
+    turns, moves
+        All operations that keep the plane, y → y turns + moves on rows of coordinates in the plane's frame,
+        (n, 3, 3) and (n, 3), Å.
     """
 
     miller: Miller
@@ -69,6 +73,13 @@ class Orientation:
     preserving: NumberArray
     reversing: NumberArray
     frame: FractionalArray
+    turns: NumberArray
+    moves: CellArray
+
+    @property
+    def positions(self) -> CellArray:
+        """Positions of the atoms in the plane's frame, (n, 3), Å."""
+        return np.column_stack([self.in_plane, self.heights * self.spacing])
 
     @property
     def area(self) -> Area:
@@ -102,16 +113,13 @@ def orientation(bulk: Structure, miller: Miller, precision: Length = 0.02) -> Or
     spacing = 1.0 / float(np.linalg.norm(reciprocal))
     basis = plane_basis(m, lattice)
     frame = _frame(np.asarray(basis @ lattice, dtype=float), reciprocal)
-    turned = basis @ lattice @ frame.T
+    axes = lattice @ frame.T
+    turned = basis @ axes
     fractional = np.array(primitive.frac_coords)
     heights = fractional @ m
     whole = np.floor(heights + SAME_HEIGHT)
-    positions = (fractional - whole[:, None] * basis[2]) @ lattice @ frame.T
-    kept = (group.rotations.transpose(0, 2, 1) @ m).astype(int)
-    shifts = group.translations @ m
-    # the shifts are a group modulo 1, so multiples of one fraction, which frees them of the noise of positions
-    count = len(distinct_shifts(shifts[np.all(kept == m, axis=1)]))
-    preserving, reversing = np.arange(count) / count, shifts[np.all(kept == -m, axis=1)]
+    positions = (fractional - whole[:, None] * basis[2]) @ axes
+    preserving, reversing, both = _shifts(group, m)
     return Orientation(
         miller=given,
         symbols=tuple(site.specie.symbol for site in primitive),
@@ -121,9 +129,22 @@ def orientation(bulk: Structure, miller: Miller, precision: Length = 0.02) -> Or
         step=frozen(turned[2, :2]),
         spacing=spacing,
         preserving=frozen(preserving),
-        reversing=frozen(np.sort(np.mod(reversing[:1, None] + preserving, 1.0).ravel())),
+        reversing=frozen(reversing),
         frame=frozen(frame),
+        turns=frozen(np.linalg.inv(axes) @ group.rotations[both].transpose(0, 2, 1) @ axes),
+        moves=frozen(group.translations[both] @ axes),
     )
+
+
+def _shifts(group: SpaceGroup, m: Indices) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Return the shifts of operations that keep and that reverse the normal, and which operations do either."""
+    images = group.rotations.transpose(0, 2, 1) @ m
+    kept, reversed_ = np.all(images == m, axis=1), np.all(images == -m, axis=1)
+    shifts = group.translations @ m
+    # the shifts are a group modulo 1, so multiples of one fraction, which frees them of the noise of positions
+    count = len(distinct_shifts(shifts[kept]))
+    preserving = np.arange(count) / count
+    return preserving, np.sort(np.mod(shifts[reversed_][:1, None] + preserving, 1.0).ravel()), kept | reversed_
 
 
 def checked_miller(miller: Miller) -> Miller:
@@ -148,7 +169,7 @@ def checked_miller(miller: Miller) -> Miller:
 
 
 def indices_in(given: Array, other: Array, miller: Miller) -> Indices:
-    """Return `miller` of the cell `given` as coprime indices of the cell `other`; rows are lattice vectors, (3, 3).
+    """Return `miller` of the cell `given` as coprime indices of the cell `other`; rows are vectors, (3, 3).
 
     The lattice of `other` must contain that of `given`.
     """

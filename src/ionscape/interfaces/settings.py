@@ -30,6 +30,13 @@ class SlabSettings(Settings):
         description="'symmetric': both faces equivalent where the crystal has an operation that exchanges them, "
         "else stoichiometric; 'stoichiometric': always whole formula units.",
     )
+    split_cells: int = Field(
+        2,
+        ge=0,
+        le=4,
+        description="Where all cuts between atomic planes are polar: largest surface cell, in primitive ones, in "
+        "which half of a plane is put at each face; 0: never.",
+    )
     symmetry_precision_A: float = Field(
         0.02, gt=0, le=0.5, description="Distance within which positions count as symmetry-equivalent, Å."
     )

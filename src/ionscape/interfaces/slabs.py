@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from ionscape.errors import InputError
-from ionscape.interfaces.cuts import Cut, Tasker, charges_of, cuts, same_height
+from ionscape.interfaces.cuts import Cut, Tasker, cuts, same_height
 from ionscape.interfaces.orientation import Orientation, orientation
 from ionscape.interfaces.settings import Miller, SlabSettings
+from ionscape.interfaces.split_planes import repeated
 from ionscape.structures.charges import formal_charges
 from ionscape.units import Area, Array, CellArray, Count, Length, Number, Unit
 
@@ -46,11 +47,13 @@ class Slab:
     symmetric
         Whether an operation of the crystal exchanges the two faces.
     polar
-        Whether the termination is of Tasker's type III: whole repeat units that end there have a dipole.
+        Whether whole repeat units that end there have a dipole.
     tasker
         Type of the polarity; see `cuts`.
     dipole
         Dipole along the normal of this slab, with the formal charges.
+    split
+        Whether the cut goes through an atomic plane, half of whose atoms are at each face.
     stoichiometric
         Whether the composition is that of the crystal.
     excess
@@ -74,6 +77,7 @@ class Slab:
     polar: bool
     tasker: Tasker
     dipole: Annotated[float, Unit("e Å")]
+    split: bool
     stoichiometric: bool
     excess: Annotated[Mapping[str, float], Unit("1")]
     formula_units: Number
@@ -111,7 +115,7 @@ def slabs(bulk: Structure, miller: Miller, settings: SlabSettings | None = None)
     settings = settings or SlabSettings()
     charges = {**formal_charges(bulk), **settings.charges}
     crystal = orientation(bulk, miller, settings.symmetry_precision_A)
-    terminations = cuts(crystal, charges, settings.plane_tolerance_A)
+    terminations = cuts(crystal, charges, settings.plane_tolerance_A, settings.split_cells)
     return [slab_at(crystal, cut, charges, settings) for cut in terminations]
 
 
@@ -137,7 +141,9 @@ def slab(bulk: Structure, miller: Miller, termination: int, settings: SlabSettin
 def slab_at(crystal: Orientation, cut: Cut, charges: Mapping[str, float], settings: SlabSettings) -> Slab:
     """Return the slab that ends at `cut`, of at least the thickness asked for."""
     bottom, symmetric = _bottom(crystal, cut, settings)
-    structure, depth = _cut_out(crystal, bottom, cut.height, settings.vacuum_A)
+    crystal, sides = _sides(crystal, cut)
+    structure = _cut_out(crystal, sides, (bottom, cut.height), settings.vacuum_A)
+    heights = structure.cart_coords[:, 2]
     counts = structure.composition.get_el_amt_dict()
     formula = _formula(crystal)
     units = min(counts.get(element, 0.0) / number for element, number in formula.items())
@@ -150,12 +156,13 @@ def slab_at(crystal: Orientation, cut: Cut, charges: Mapping[str, float], settin
         termination=cut.index,
         shift=cut.height,
         n_layers=max(1, round((cut.height - bottom) * len(crystal.preserving))),
-        thickness=depth,
+        thickness=float(heights.max() - heights.min()),
         area=crystal.area,
         symmetric=symmetric,
         polar=cut.polar,
         tasker=cut.tasker,
-        dipole=0.0 if symmetric else float(q @ structure.cart_coords[:, 2]),
+        dipole=0.0 if symmetric else float(q @ heights),
+        split=cut.split is not None,
         stoichiometric=not excess,
         excess=excess,
         formula_units=units,
@@ -176,23 +183,36 @@ def _bottom(crystal: Orientation, cut: Cut, settings: SlabSettings) -> tuple[Num
     least = settings.min_thickness_A / crystal.spacing
     whole = np.mod(cut.height - crystal.preserving, 1.0)
     both = [b for b in cut.bottoms if any(same_height(b, image, crystal.spacing) for image in whole)]
-    if settings.kind == "stoichiometric" or not cut.bottoms:
+    if cut.split is not None:  # the same half of the plane is there a whole repeat unit below
+        options, symmetric = np.array([cut.height]), True
+    elif settings.kind == "stoichiometric" or not cut.bottoms:
         options, symmetric = np.array(both or whole), bool(both)
     else:
         options, symmetric = np.array(both or cut.bottoms), True
     depths = np.mod(cut.height - options, 1.0)
-    depths += np.ceil(np.maximum(least - depths, 0.0) - 1e-9)
     depths[depths < 1e-9] = 1.0
+    depths += np.ceil(np.maximum(least - depths, 0.0) - 1e-9)
     return cut.height - float(depths.min()), symmetric
 
 
-def _cut_out(crystal: Orientation, bottom: Number, top: Number, vacuum: Length) -> tuple[Structure, Length]:
-    """Return the atoms between two heights in a cell with vacuum, by height, and the distance of their ends."""
+def _sides(crystal: Orientation, cut: Cut) -> tuple[Orientation, Array]:
+    """Return the crystal in the surface cell of `cut`, and the heights by which its atoms lie above or below it."""
+    if cut.split is None:
+        return crystal, crystal.heights
+    large, _ = repeated(crystal, cut.split.matrix)
+    heights = np.array(large.heights)
+    for atoms, side in ((cut.split.below, -1e-6), (cut.split.above, 1e-6)):
+        chosen = list(atoms)
+        heights[chosen] = cut.height + np.rint(heights[chosen] - cut.height) + side
+    return large, heights
+
+
+def _cut_out(crystal: Orientation, sides: Array, ends: tuple[Number, Number], vacuum: Length) -> Structure:
+    """Return the atoms between two cuts in a cell with vacuum, by height."""
     from pymatgen.core import Lattice
     from pymatgen.core import Structure as Crystal
 
-    first = np.ceil(bottom - crystal.heights).astype(int)
-    last = np.ceil(top - crystal.heights).astype(int)
+    first, last = (np.ceil(end - sides).astype(int) for end in ends)
     index = np.repeat(np.arange(len(first)), last - first)
     plane = np.concatenate([np.arange(low, high) for low, high in zip(first, last, strict=True)])
     z = (crystal.heights[index] + plane) * crystal.spacing
@@ -200,10 +220,9 @@ def _cut_out(crystal: Orientation, bottom: Number, top: Number, vacuum: Length) 
     order = np.argsort(np.round(z, 6), kind="stable")
     depth = float(z.max() - z.min())
     positions[:, 2] += CLEARANCE - float(z.min())
-    matrix = slab_cell(crystal.vectors, depth + vacuum if vacuum else depth + crystal.spacing)
+    matrix = slab_cell(crystal.vectors, depth + max(vacuum, 2 * CLEARANCE))
     symbols = [crystal.symbols[int(i)] for i in index[order]]
-    structure = Crystal(Lattice(matrix), symbols, positions[order], coords_are_cartesian=True, to_unit_cell=True)
-    return structure, depth
+    return Crystal(Lattice(matrix), symbols, positions[order], coords_are_cartesian=True, to_unit_cell=True)
 
 
 def slab_cell(vectors: Array, height: Length) -> CellArray:
@@ -226,4 +245,4 @@ def provenance(one: Slab) -> dict[str, Any]:
     }
 
 
-__all__ = ["CLEARANCE", "Slab", "charges_of", "provenance", "slab", "slab_at", "slab_cell", "slabs"]
+__all__ = ["CLEARANCE", "Slab", "provenance", "slab", "slab_at", "slab_cell", "slabs"]

@@ -6,8 +6,8 @@ eigenvalues of P. If the film takes the share w of the misfit, the common cell i
 
     C = F P^w R,    ε_film = P^w − 1,    ε_substrate = Rᵀ P^(w−1) R − 1
 
-*Mean strain*: (|ln λ₁| + |ln λ₂|) / 2, the mean absolute principal strain of the whole misfit, whoever takes it up and
-whichever crystal is called film; 0 for a rotation.
+*Mean strain*: (|ln λ₁| + |ln λ₂|) / 2, the mean absolute principal strain of the whole misfit, whoever takes it up
+and whichever crystal is called film; 0 for a rotation.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ from ionscape.units import Array
 
 
 def stretches(film: Array, substrate: Array) -> tuple[Array, Array]:
-    """Return the stretches P and rotations R with F⁻¹S = P R, both (n, 2, 2); F and S (n, 2, 2), Å, same handedness."""
+    """Return stretches P and rotations R with F⁻¹S = P R, (n, 2, 2) each.
+
+    Parameters
+    ----------
+    film, substrate
+        F and S, (n, 2, 2), Å, of the same handedness.
+    """
     left, values, right = np.linalg.svd(np.linalg.solve(film, substrate))
     return left * values[..., None, :] @ left.swapaxes(-1, -2), left @ right
 
@@ -29,6 +35,19 @@ def powers(stretch: Array, exponent: float) -> Array:
     return np.asarray(vectors * values[..., None, :] ** exponent @ vectors.swapaxes(-1, -2))
 
 
-def mean_strains(stretch: Array) -> Array:
-    """Return the mean absolute principal logarithmic strains, (n,), of stretches (n, 2, 2)."""
-    return np.asarray(np.abs(np.log(np.linalg.eigvalsh(stretch))).mean(axis=-1))
+def mean_strains(film: Array, substrate: Array) -> Array:
+    """Return the mean absolute principal logarithmic strains, (n,), that take film lattices into substrate lattices.
+
+    Singular values of a 2 × 2 matrix in closed form; the handedness of the vectors plays no part.
+
+    Parameters
+    ----------
+    film, substrate
+        Matching vectors, (n, 2, 2), Å.
+    """
+    (f11, f12), (f21, f22) = film[:, 0].T, film[:, 1].T
+    area = f11 * f22 - f12 * f21
+    inverse = np.stack([f22, -f12, -f21, f11], axis=1).reshape(-1, 2, 2) / area[:, None, None]
+    m11, m12, m21, m22 = (inverse @ substrate).reshape(-1, 4).T
+    same, cross = np.hypot(m11 + m22, m12 - m21) / 2, np.hypot(m11 - m22, m12 + m21) / 2
+    return np.asarray((np.abs(np.log(same + cross)) + np.abs(np.log(np.abs(same - cross)))) / 2)
