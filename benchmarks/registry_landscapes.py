@@ -1,6 +1,6 @@
-"""Full grids of relaxed energies of small interfaces, for ``benchmarks/registry_search.py``: about half an hour.
+"""Full grids of relaxed energies of small interfaces, for ``benchmarks/registry_search.py``: a quarter of an hour.
 
-Every shift that is not the same as another (`reduced_grid`, step 0.3 Å, and the four normal shifts of the source
+Every shift that is not the same as another (`reduced_grid`, step 0.35 Å, and the four normal shifts of the source
 study) is relaxed for STEPS steps of LBFGS at the embedded level, the outer ends of both slabs keeping the
 registry; the energy before the first step is kept as well. Written to ``data/registry_NAME.npz``.
 
@@ -32,8 +32,8 @@ from ionscape.study.inputs import structure_named
 
 DATA = Path(__file__).parent / "data"
 NORMALS = (0.0, 0.25, 0.5, 0.75)
-STEP = 0.3
-STEPS = 10
+STEP = 0.35
+STEPS = 7
 #: Film and substrate: phase and plane; 24 to 54 atoms.
 PAIRS = {
     "LiCoO2-104-NiO-001": ("LiCoO2", (1, 0, 4), "NiO", (0, 0, 1)),
