@@ -21,7 +21,7 @@ from ionscape.errors import InputError, IonscapeError
 
 #: Modules of this room that hold commands, in the order of the help.
 ROOMS = (
-    "study", "structures", "doping", "stability", "contact", "dynamics", "potential", "export", "transport",
+    "study", "structures", "doping", "stability", "contact", "surfaces", "dynamics", "potential", "export", "transport",
     "installation",
 )  # fmt: skip
 

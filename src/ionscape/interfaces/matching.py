@@ -268,3 +268,64 @@ def misfit(match: Match) -> tuple[Array, Array]:
 def common_cell(match: Match) -> CellArray:
     """Return the vectors of the common cell, rows, (2, 2), Å, in the substrate's axes, with the strains shared."""
     return np.asarray(match.substrate_vectors @ (np.eye(2) + match.substrate_strain))
+
+
+def required_matches(film: Array, substrate: Array, settings: MatchSettings | None = None) -> Matches:
+    """Return `lattice_matches`, of which there must be one.
+
+    Raises
+    ------
+    InputError
+        If there is none within the tolerances; it lists the nearest ones. Or as `lattice_matches`.
+    """
+    settings = settings or MatchSettings()
+    found = lattice_matches(film, substrate, settings)
+    if len(found):
+        return found
+    near = nearest_matches(film, substrate, settings)
+    listed = "; ".join(_described(match) for match in near[:3]) or "none up to ten times the tolerances"
+    raise InputError(
+        f"no coincident superlattices within {_tolerances(settings)} up to {settings.max_area_A2:g} Å²",
+        where="matching",
+        expected=f"surface lattices that match. The nearest: {listed}",
+        remedy="Raise the tolerances or the largest area, or take other planes.",
+    )
+
+
+def nearest_matches(film: Array, substrate: Array, settings: MatchSettings) -> list[Match]:
+    """Return the matches of least strain that only wider tolerances, up to some ten times, allow."""
+    for factor in (1.5, 2.0, 3.0, 5.0, 10.0):
+        found = lattice_matches(film, substrate, _widened(settings, factor))
+        if len(found):
+            return found[:10]
+    return []
+
+
+def _widened(settings: MatchSettings, factor: float) -> MatchSettings:
+    length, angle = settings.length_tolerance, settings.angle_tolerance
+    return MatchSettings(
+        max_area_A2=settings.max_area_A2,
+        length_tolerance_A=min(max(settings.length_tolerance_A, 0.02) * factor, 10.0),
+        angle_tolerance_deg=min(max(settings.angle_tolerance_deg, 0.1) * factor, 30.0),
+        length_tolerance=None if length is None else min(max(length, 0.005) * factor, 0.5),
+        angle_tolerance=None if angle is None else min(max(angle, 0.002) * factor, 0.5),
+    )
+
+
+def _tolerances(settings: MatchSettings) -> str:
+    length, angle = settings.length_tolerance, settings.angle_tolerance
+    return (
+        (f"{settings.length_tolerance_A:g} Å" if length is None else f"{100 * length:g} % of lengths")
+        + " and "
+        + (f"{settings.angle_tolerance_deg:g}°" if angle is None else f"{100 * angle:g} % of angles")
+    )
+
+
+def _described(match: Match) -> str:
+    vectors = match.film_vectors, match.substrate_vectors
+    (a1, b1), (a2, b2) = (np.linalg.norm(v, axis=1) for v in vectors)
+    angles = [float(np.degrees(np.arccos(v[0] @ v[1] / np.prod(np.linalg.norm(v, axis=1))))) for v in vectors]
+    return (
+        f"{match.area:.1f} Å² with lengths off by {a2 - a1:+.2f} and {b2 - b1:+.2f} Å, the angle by "
+        f"{angles[1] - angles[0]:+.2f}°, mean strain {100 * match.mean_strain:.2f} %"
+    )

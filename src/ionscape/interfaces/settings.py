@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -38,7 +38,7 @@ class SlabSettings(Settings):
         "which half of a plane is put at each face; 0: never.",
     )
     symmetry_precision_A: float = Field(
-        0.02, gt=0, le=0.5, description="Distance within which positions count as symmetry-equivalent, Å."
+        0.05, gt=0, le=0.5, description="Distance within which positions count as symmetry-equivalent, Å."
     )
     charges: dict[str, float] = Field(
         default_factory=dict, description="Element = formal charge, e, where the guess would be wrong."
@@ -92,3 +92,31 @@ class AssemblySettings(Settings):
         description="Which crystal takes up the misfit: one, both by half, or both so that the elastic energy is "
         "least (needs elastic constants).",
     )
+
+
+class SurfaceSettings(SlabSettings):
+    """Which surfaces are looked at, and how their energies are found."""
+
+    max_index: int = Field(
+        1, ge=1, le=9, description="All symmetry-distinct planes with Miller indices up to this are looked at."
+    )
+    millers: Annotated[tuple[Annotated[Miller, Field(strict=False)], ...], Field(strict=False)] = Field(
+        (), description="Planes to look at in place of all; indices refer to the cell of the structure."
+    )
+    terminations: Literal["non-polar", "all"] = Field(
+        "all",
+        description="'non-polar': of a plane that has any, only the terminations without dipole; 'all': every one.",
+    )
+    keep: int = Field(
+        2, ge=1, le=100, description="Terminations of each plane, of lowest unrelaxed energy, that are relaxed."
+    )
+    thicknesses: int = Field(
+        3, ge=1, le=10, description="Slabs of so many thicknesses are calculated of each of these, for the line."
+    )
+    max_thicknesses: int = Field(
+        5, ge=1, le=20, description="Thicker ones are added up to so many while the energy still changes."
+    )
+    gamma_tolerance_J_per_m2: float = Field(
+        0.02, gt=0, le=1, description="Change of the energy between the two thickest at which it is converged, J/m²."
+    )
+    relax: bool = Field(True, description="Whether slabs are relaxed, or stay as they are cut.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from ionscape.errors import InputError
-from ionscape.interfaces.cuts import Cut, Tasker, cuts, same_height
+from ionscape.interfaces.cuts import Cut, Tasker, cuts, gaps_of, same_height
 from ionscape.interfaces.orientation import Orientation, orientation
 from ionscape.interfaces.settings import Miller, SlabSettings
 from ionscape.interfaces.split_planes import repeated
@@ -17,8 +17,10 @@ from ionscape.structures.charges import formal_charges
 from ionscape.units import Area, Array, CellArray, Count, Length, Number, Unit
 
 if TYPE_CHECKING:
-    from pymatgen.core import Structure
+    from pymatgen.core import Composition, Structure
 
+#: A slab with fewer atomic planes, or thinner (Å), has no inside.
+FEWEST_PLANES, THINNEST = 3, 3.0
 #: Height of the lowest atoms above the bottom of the cell, so that none of them leaves through it; Å.
 CLEARANCE = 1.0
 
@@ -32,6 +34,8 @@ class Slab:
     structure
         Cell and atoms: the first two lattice vectors span the surface (reduced, the first along x), the third is
         its normal; the atoms lie in the lower part of the cell, ordered by height, vacuum above.
+    formula
+        Reduced formula of the crystal.
     miller
         Indices of the plane with respect to the cell of the crystal that was given.
     termination
@@ -62,11 +66,14 @@ class Slab:
         min_j(N_j / ν_j), ν the reduced formula of the crystal.
     bottom
         Height of the lower cut, in units of the spacing, from the same zero as `shift`.
+    spacing
+        Distance of the lattice planes.
     charges
         Formal charges by element; empty if not known, and then everything counts as neutral.
     """
 
     structure: Structure = field(metadata={"internal": True})
+    formula: str
     miller: Miller
     termination: Count
     shift: Number
@@ -82,6 +89,7 @@ class Slab:
     excess: Annotated[Mapping[str, float], Unit("1")]
     formula_units: Number
     bottom: Number
+    spacing: Length
     charges: Annotated[Mapping[str, float], Unit("e")]
 
     @property
@@ -90,9 +98,85 @@ class Slab:
         return np.array(self.structure.lattice.matrix)[:2, :2]
 
     @property
+    def depth(self) -> Length:
+        """Distance of the two cuts, Å."""
+        return (self.shift - self.bottom) * self.spacing
+
+    @property
+    def parent_fractions(self) -> Annotated[Mapping[str, float], Unit("1")]:
+        """Atom fractions of the crystal."""
+        from pymatgen.core import Composition
+
+        return Composition(self.formula).fractional_composition.get_el_amt_dict()
+
+    @property
     def heights(self) -> CellArray:
         """Heights of the atoms, (n,), Å."""
         return np.array(self.structure.cart_coords)[:, 2]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A crystal, one of its planes, and all its terminations there.
+
+    Attributes
+    ----------
+    crystal
+        The crystal along the normal.
+    cuts
+        Its distinct terminations, by the height of the cut.
+    charges
+        Formal charges by element; empty if they are not known.
+    settings
+        How slabs are cut.
+    """
+
+    crystal: Orientation
+    cuts: tuple[Cut, ...]
+    charges: Annotated[Mapping[str, float], Unit("e")]
+    settings: SlabSettings
+
+    @classmethod
+    def of(cls, bulk: Structure, miller: Miller, settings: SlabSettings | None = None) -> Plane:
+        """Return the plane `miller` of the cell of `bulk`.
+
+        Raises
+        ------
+        InputError
+            If the crystal is not ordered, or `miller` are not three integers, not all zero.
+        """
+        settings = settings or SlabSettings()
+        crystal = orientation(bulk, miller, settings.symmetry_precision_A)
+        charges = {**formal_charges(bulk), **settings.charges}
+        found = cuts(crystal, charges, settings.plane_tolerance_A, settings.split_cells)
+        return cls(crystal, found, charges, settings)
+
+    def slab(self, termination: int, min_thickness: Length | None = None) -> Slab:
+        """Return the slab that ends at one of the cuts, of at least a thickness (default: of the settings).
+
+        Raises
+        ------
+        InputError
+            If there is no such termination, or the slab is too thin to have an inside.
+        """
+        if not 0 <= termination < len(self.cuts):
+            formula = _formula(self.crystal).reduced_formula
+            raise InputError(
+                f"termination {termination} of {formula} ({','.join(map(str, self.crystal.miller))})",
+                where="surface",
+                expected=f"one of its {len(self.cuts)} terminations, 0 to {len(self.cuts) - 1}",
+                remedy="`ionscape surfaces STRUCTURE --miller h,k,l --no-relax` lists them.",
+            )
+        least = self.settings.min_thickness_A if min_thickness is None else min_thickness
+        settings = self.settings.model_copy(update={"min_thickness_A": least})
+        return slab_at(self.crystal, self.cuts[termination], self.charges, settings)
+
+    def series(self, termination: int, count: int) -> list[Slab]:
+        """Return `count` slabs of one termination, each the next thicker one, from the least thickness on."""
+        found = [self.slab(termination)]
+        while len(found) < count:
+            found.append(self.slab(termination, found[-1].depth + 0.1))
+        return found
 
 
 def slabs(bulk: Structure, miller: Miller, settings: SlabSettings | None = None) -> list[Slab]:
@@ -110,32 +194,15 @@ def slabs(bulk: Structure, miller: Miller, settings: SlabSettings | None = None)
     Raises
     ------
     InputError
-        If the crystal is not ordered or `miller` are not three integers, not all zero.
+        If the crystal is not ordered, `miller` are not three integers, not all zero, or the slabs are too thin.
     """
-    settings = settings or SlabSettings()
-    charges = {**formal_charges(bulk), **settings.charges}
-    crystal = orientation(bulk, miller, settings.symmetry_precision_A)
-    terminations = cuts(crystal, charges, settings.plane_tolerance_A, settings.split_cells)
-    return [slab_at(crystal, cut, charges, settings) for cut in terminations]
+    plane = Plane.of(bulk, miller, settings)
+    return [plane.slab(cut.index) for cut in plane.cuts]
 
 
 def slab(bulk: Structure, miller: Miller, termination: int, settings: SlabSettings | None = None) -> Slab:
-    """Return the slab with one termination of the plane `miller`.
-
-    Raises
-    ------
-    InputError
-        As `slabs`; or if the plane has no such termination.
-    """
-    found = slabs(bulk, miller, settings)
-    if not 0 <= termination < len(found):
-        raise InputError(
-            f"termination {termination} of {bulk.composition.reduced_formula} ({','.join(map(str, miller))})",
-            where="surface",
-            expected=f"one of the {len(found)} terminations, 0 to {len(found) - 1}",
-            remedy="`ionscape surfaces STRUCTURE --miller h,k,l --no-relax` lists them.",
-        )
-    return found[termination]
+    """Return the slab with one termination of the plane `miller`; errors are those of `slabs` and `Plane.slab`."""
+    return Plane.of(bulk, miller, settings).slab(termination)
 
 
 def slab_at(crystal: Orientation, cut: Cut, charges: Mapping[str, float], settings: SlabSettings) -> Slab:
@@ -144,14 +211,13 @@ def slab_at(crystal: Orientation, cut: Cut, charges: Mapping[str, float], settin
     crystal, sides = _sides(crystal, cut)
     structure = _cut_out(crystal, sides, (bottom, cut.height), settings.vacuum_A)
     heights = structure.cart_coords[:, 2]
-    counts = structure.composition.get_el_amt_dict()
+    _refuse_thin(heights, crystal, settings)
     formula = _formula(crystal)
-    units = min(counts.get(element, 0.0) / number for element, number in formula.items())
-    excess = {e: counts.get(e, 0.0) - units * n for e, n in formula.items()}
-    excess = {element: number for element, number in excess.items() if number > 1e-6}
+    units, excess = _excess(structure.composition.get_el_amt_dict(), formula.get_el_amt_dict())
     q = np.array([charges.get(site.specie.symbol, 0.0) for site in structure])
     return Slab(
         structure=structure,
+        formula=formula.reduced_formula,
         miller=crystal.miller,
         termination=cut.index,
         shift=cut.height,
@@ -167,15 +233,36 @@ def slab_at(crystal: Orientation, cut: Cut, charges: Mapping[str, float], settin
         excess=excess,
         formula_units=units,
         bottom=bottom,
+        spacing=crystal.spacing,
         charges=dict(charges),
     )
 
 
-def _formula(crystal: Orientation) -> dict[str, float]:
+def _formula(crystal: Orientation) -> Composition:
     from pymatgen.core import Composition
 
     counts = {symbol: crystal.symbols.count(symbol) for symbol in dict.fromkeys(crystal.symbols)}
-    return dict(Composition(counts).reduced_composition.get_el_amt_dict())
+    return Composition(counts).reduced_composition
+
+
+def _excess(counts: Mapping[str, float], formula: Mapping[str, float]) -> tuple[Number, dict[str, float]]:
+    """Return the whole formula units in `counts`, and the atoms of each element beyond them."""
+    units = min(counts.get(element, 0.0) / number for element, number in formula.items())
+    excess = {element: counts.get(element, 0.0) - units * number for element, number in formula.items()}
+    return units, {element: number for element, number in excess.items() if number > 1e-6}
+
+
+def _refuse_thin(heights: Array, crystal: Orientation, settings: SlabSettings) -> None:
+    planes = len(gaps_of(np.sort(heights) / 1e6, settings.plane_tolerance_A / 1e6)[0])
+    depth = float(heights.max() - heights.min()) if len(heights) else 0.0
+    if planes < FEWEST_PLANES or depth < THINNEST:
+        raise InputError(
+            f"a slab of {depth:.1f} Å with {planes} atomic planes, cut at a least thickness of "
+            f"{settings.min_thickness_A:g} Å along ({','.join(map(str, crystal.miller))})",
+            where="surface",
+            expected=f"at least {FEWEST_PLANES} atomic planes and {THINNEST:g} Å, so that there is an inside",
+            remedy="Raise `min_thickness_A`; 10 to 15 Å are usual.",
+        )
 
 
 def _bottom(crystal: Orientation, cut: Cut, settings: SlabSettings) -> tuple[Number, bool]:
@@ -236,7 +323,7 @@ def slab_cell(vectors: Array, height: Length) -> CellArray:
 def provenance(one: Slab) -> dict[str, Any]:
     """Return what a slab was cut from and how, in plain data."""
     return {
-        "formula": one.structure.composition.reduced_formula,
+        "formula": one.formula,
         "miller": list(one.miller),
         "termination": one.termination,
         "top_cut": one.shift,
@@ -245,4 +332,4 @@ def provenance(one: Slab) -> dict[str, Any]:
     }
 
 
-__all__ = ["CLEARANCE", "Slab", "provenance", "slab", "slab_at", "slab_cell", "slabs"]
+__all__ = ["CLEARANCE", "Plane", "Slab", "provenance", "slab", "slab_at", "slab_cell", "slabs"]
