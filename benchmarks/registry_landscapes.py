@@ -56,7 +56,7 @@ def interface(name: str) -> Interface:
 
 
 def held(contact: Interface) -> list[Any]:
-    """Return constraints: the lowest quarter of the substrate stays, the highest of the film moves along z only."""
+    """Return constraints: the lowest quarter of the substrate stays, the highest of the film moves along z."""
     heights = contact.structure.cart_coords[:, 2]
     below, above = heights[contact.substrate_sites], heights[contact.film_sites]
     fixed = contact.substrate_sites[below <= below.min() + 0.25 * np.ptp(below)]

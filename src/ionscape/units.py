@@ -53,7 +53,6 @@ Time = Annotated[float, Unit("fs")]
 Temperature = Annotated[float, Unit("K")]
 Area = Annotated[float, Unit("Å²")]
 Volume = Annotated[float, Unit("Å³")]
-EnergyPerArea = Annotated[float, Unit("eV/Å²")]
 Diffusivity = Annotated[float, Unit("Å²/fs")]
 Conductivity = Annotated[float, Unit("S/cm")]
 

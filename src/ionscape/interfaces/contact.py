@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,21 +11,16 @@ from ionscape.errors import CalculationError, InputError
 from ionscape.interfaces.adhesion import Adhesion, BulkEnergies, work_of_adhesion
 from ionscape.interfaces.assembly import Interface, join
 from ionscape.interfaces.contact_settings import ContactTables, FacePair
-from ionscape.interfaces.matching import Match, lattice_matches
+from ionscape.interfaces.matching import Match, required_matches
 from ionscape.interfaces.registry import RegistrySearch, search_registry
 from ionscape.interfaces.settings import MatchSettings, SlabSettings
-from ionscape.interfaces.slabs import Slab, slabs
+from ionscape.interfaces.slabs import Slab, slab, slabs
 from ionscape.results import Failure
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from ionscape.interfaces.contact_bench import ContactBench
-
-#: Factors by which tolerances are widened, in turn, to find the matches that miss them.
-WIDENED = (2.0, 4.0, 8.0, 16.0)
-#: Nearest matches that are told.
-TOLD = 3
 
 
 @dataclass(frozen=True)
@@ -73,40 +67,34 @@ def slab_of(
 ) -> Slab:
     """Return the slab with a termination of a face, or with its best one.
 
-    The best is symmetric, not polar and stoichiometric; of those alike the first.
+    The best is not polar, stoichiometric and symmetric, in this order; of those alike the first.
 
     Raises
     ------
     InputError
         If the face has no such termination.
     """
-    found = slabs(bulk, miller, settings)
-    if termination is None:
-        return min(found, key=lambda one: (one.polar, not one.stoichiometric, not one.symmetric))
-    if termination >= len(found):
-        plane = ",".join(map(str, miller))
-        raise InputError(
-            f"termination {termination} of {bulk.composition.reduced_formula} ({plane})",
-            where="interface",
-            expected=f"one of the {len(found)} terminations, 0 to {len(found) - 1}",
-            remedy="`ionscape surfaces STRUCTURE` lists them.",
-        )
-    return found[termination]
+    if termination is not None:
+        return slab(bulk, miller, termination, settings)
+    return min(
+        slabs(bulk, miller, settings), key=lambda one: (one.polar, not one.stoichiometric, not one.symmetric)
+    )
 
 
 def chosen_match(film: Slab, substrate: Slab, settings: MatchSettings, number: int | None) -> Match:
     """Return the match with a number in the order of `lattice_matches`, or the one of smallest area.
+
+    Of equal areas the one that leaves the film as it was cut, not turned over, then the one of least strain.
 
     Raises
     ------
     InputError
         If there is none; it tells the nearest ones.
     """
-    found: Sequence[Match] = list(lattice_matches(film.vectors, substrate.vectors, settings))
-    if not found:
-        raise _no_match(film, substrate, settings)
+    found = required_matches(film.vectors, substrate.vectors, settings)
     if number is None:
-        return min(found, key=lambda one: (round(one.area, 2), one.mirrored, one.mean_strain))
+        areas = np.round(found.areas, 2)
+        return found[int(np.lexsort((found.mean_strains, found.mirrored, areas))[0])]
     if number >= len(found):
         raise InputError(
             f"match {number}",
@@ -115,34 +103,6 @@ def chosen_match(film: Slab, substrate: Slab, settings: MatchSettings, number: i
             remedy="`ionscape match` lists them.",
         )
     return found[number]
-
-
-def _no_match(film: Slab, substrate: Slab, settings: MatchSettings) -> InputError:
-    near: list[Match] = []
-    for factor in WIDENED:
-        near = list(lattice_matches(film.vectors, substrate.vectors, _widened(settings, factor)))
-        if near:
-            break
-    listed = "; ".join(f"{m.area:.1f} Å² with a mean strain of {100 * m.mean_strain:.2f} %" for m in near[:TOLD])
-    nearest = f"The nearest: {listed}. " if listed else ""
-    return InputError(
-        "no superlattices of the two faces match",
-        where="interface",
-        expected=f"a match within the tolerances up to {settings.max_area_A2:g} Å²",
-        remedy=f"{nearest}Widen the tolerances, allow a larger area, or choose other faces.",
-    )
-
-
-def _widened(settings: MatchSettings, factor: float) -> MatchSettings:
-    names = ("length_tolerance_A", "angle_tolerance_deg", "length_tolerance", "angle_tolerance")
-    limits = {
-        "length_tolerance_A": 10.0,
-        "angle_tolerance_deg": 30.0,
-        "length_tolerance": 0.9,
-        "angle_tolerance": 0.9,
-    }
-    wide = {name: min(getattr(settings, name) * factor, limits[name]) for name in names if getattr(settings, name)}
-    return settings.model_copy(update=wide)
 
 
 def contact_strength(
