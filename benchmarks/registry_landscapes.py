@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from ase.constraints import FixAtoms, FixCartesian
 from ase.optimize import LBFGS
+from pymatgen.core import Lattice, Structure
 
 from ionscape.interfaces.assembly import Interface, join, shifted
 from ionscape.interfaces.displacements import displacement_cell
@@ -33,22 +34,34 @@ from ionscape.study.inputs import structure_named
 DATA = Path(__file__).parent / "data"
 NORMALS = (0.0, 0.25, 0.5, 0.75)
 STEP = 0.35
-STEPS = 7
-#: Film and substrate: phase and plane; 24 to 54 atoms.
+CHGNET, EMT = "chgnet", "ase.calculators.emt:EMT"
+#: Most steps of a relaxation by level.
+STEPS = {CHGNET: 7, EMT: 60}
+#: Film and substrate, with their planes, and the level. A metal is an element with its cubic lattice parameter, Å.
 PAIRS = {
-    "LiCoO2-104-NiO-001": ("LiCoO2", (1, 0, 4), "NiO", (0, 0, 1)),
-    "LiCoO2-001-LiNbO3-001": ("LiCoO2", (0, 0, 1), "LiNbO3", (0, 0, 1)),
-    "LiCoO2-104-Li2S-110": ("LiCoO2", (1, 0, 4), "Li2S", (1, 1, 0)),
-    "ZrO2-001-Li3N-100": ("ZrO2", (0, 0, 1), "Li3N", (1, 0, 0)),
+    "Al-110-Ag-110": (("Al", 3.99), (1, 1, 0), ("Ag", 4.06), (1, 1, 0), EMT),
+    "Au-210-Ag-210": (("Au", 4.06), (2, 1, 0), ("Ag", 4.06), (2, 1, 0), EMT),
+    "Ni-311-Cu-311": (("Ni", 3.48), (3, 1, 1), ("Cu", 3.59), (3, 1, 1), EMT),
+    "LiCoO2-104-NiO-001": ("LiCoO2", (1, 0, 4), "NiO", (0, 0, 1), CHGNET),
+    "LiCoO2-001-LiNbO3-001": ("LiCoO2", (0, 0, 1), "LiNbO3", (0, 0, 1), CHGNET),
+    "LiCoO2-104-Li2S-110": ("LiCoO2", (1, 0, 4), "Li2S", (1, 1, 0), CHGNET),
+    "ZrO2-001-Li3N-100": ("ZrO2", (0, 0, 1), "Li3N", (1, 0, 0), CHGNET),
 }
+
+
+def crystal(named: str | tuple[str, float]) -> Structure:
+    """Return a packaged phase, or a face-centred cubic metal."""
+    if isinstance(named, str):
+        return structure_named(f"phase:{named}")
+    return Structure.from_spacegroup("Fm-3m", Lattice.cubic(named[1]), [named[0]], [[0, 0, 0]])
 
 
 def interface(name: str) -> Interface:
     """Return the smallest interface of a pair, of slabs of at least 5 Å, the first non-polar terminations."""
-    film, film_miller, substrate, substrate_miller = PAIRS[name]
+    film, film_miller, substrate, substrate_miller, _ = PAIRS[name]
     chosen = []
     for phase, miller in ((film, film_miller), (substrate, substrate_miller)):
-        found = slabs(structure_named(f"phase:{phase}"), miller, SlabSettings(min_thickness_A=5.0))
+        found = slabs(crystal(phase), miller, SlabSettings(min_thickness_A=5.0))
         chosen.append(([one for one in found if not one.polar] or found)[0])
     tolerances = MatchSettings(max_area_A2=70, length_tolerance=0.06, angle_tolerance=0.06)
     matches = lattice_matches(chosen[0].vectors, chosen[1].vectors, tolerances)
@@ -64,15 +77,15 @@ def held(contact: Interface) -> list[Any]:
     return [FixAtoms(indices=fixed), *[FixCartesian(int(i), mask=(True, True, False)) for i in sliding]]
 
 
-def relaxed(contact: Interface, shift: np.ndarray, calculator: Any, constraints: list[Any]) -> tuple[float, float]:
+def relaxed(contact: Interface, shift: np.ndarray, how: tuple[Any, list[Any], int]) -> tuple[float, float]:
     """Return the energies before and after the short relaxation, eV; not a number if it broke."""
     atoms = to_atoms(shifted(contact, (float(shift[0]), float(shift[1])), float(shift[2])).structure)
+    atoms.calc, constraints, steps = how
     atoms.set_constraint(constraints)
-    atoms.calc = calculator
     try:
         first = float(atoms.get_potential_energy())
         optimizer = LBFGS(atoms, logfile=None, maxstep=0.15)
-        optimizer.run(fmax=0.02, steps=STEPS)
+        optimizer.run(fmax=0.02, steps=steps)
         return first, float(atoms.get_potential_energy())
     except (ValueError, RuntimeError, FloatingPointError):
         return np.nan, np.nan
@@ -88,11 +101,12 @@ def landscape(name: str) -> dict[str, np.ndarray]:
         contact.structure, film, shifts, shortest_distances(contact.film_slab, contact.substrate_slab)
     )
     print(f"{name}: {len(film)} atoms, {len(shifts)} shifts, {clash.sum()} overlapping", flush=True)
-    calculator, constraints = Level.of("chgnet").calculator(1), held(contact)
+    level = PAIRS[name][-1]
+    how = Level.of(level).calculator(1), held(contact), STEPS[level]
     started = time.time()
     energies = []
     for k, shift in enumerate(shifts):
-        energies.append(relaxed(contact, shift, calculator, constraints))
+        energies.append(relaxed(contact, shift, how))
         if k % 20 == 0:
             print(f"  {k} {time.time() - started:.0f} s {energies[-1]}", flush=True)
     rigid, after = np.array(energies).T

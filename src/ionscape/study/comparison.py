@@ -22,6 +22,8 @@ Name = Literal[
     "xi",
     "d1",
     "d2",
+    "work_of_adhesion",
+    "segregation_energy",
 ]
 
 
@@ -59,6 +61,10 @@ QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
         "xi": Quantity("transport", "runs", "material", "xi", "Å", of_run=True),
         "d1": Quantity("transport", "runs", "material", "d1", "Å", of_run=True),
         "d2": Quantity("transport", "runs", "material", "d2", "Å", of_run=True),
+        "work_of_adhesion": Quantity("interface", "contacts", "name", "work_of_adhesion", "J/m²"),
+        "segregation_energy": Quantity(
+            "interface", "contacts", "name", "segregation_energy_per_atom", "meV/atom", 1000.0
+        ),
     }
 )
 
@@ -70,9 +76,11 @@ class ReferenceValue(Settings):
         "decomposition_energy",
         description="What it is: decomposition_energy (meV/atom), activation_energy (eV), "
         "extrapolated_conductivity (S/cm, at `at_K` of [transport]); of one run: conductivity (S/cm), tau1, tau2 "
-        "(ps), xi, d1, d2 (Å).",
+        "(ps), xi, d1, d2 (Å); of a contact: work_of_adhesion (J/m²), segregation_energy (meV/atom).",
     )
-    target: str = Field(description="Of what: the name of the host, or 'ROUTE, COUNT'.")
+    target: str = Field(
+        description="Of what: the name of the host, 'ROUTE, COUNT', or a contact as in 'Li6Zr2O7(001)|LiCoO2(104)'."
+    )
     temperature_K: float | None = Field(
         None, gt=0, description="Temperature of the run, K, for quantities of one run."
     )

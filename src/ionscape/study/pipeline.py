@@ -36,6 +36,7 @@ from ionscape.study.checks import check_study
 from ionscape.study.compositions import formula_units
 from ionscape.study.crystals import Crystal, RelaxedCrystal, relax_crystals
 from ionscape.study.inputs import crystal_of
+from ionscape.study.interfaces import study_interfaces
 from ionscape.study.lab import Laboratory
 from ionscape.study.motion import (
     analyse_runs,
@@ -311,6 +312,7 @@ STAGES = {
     "stability": Stage(("host",), _stability, _none, uses=("doping",)),
     "contact": Stage(("host",), _contact, _none, uses=("doping",)),
     "window": Stage(("host",), _window, _none, uses=("doping",)),
+    "interface": Stage(("host",), study_interfaces, _none),
     "potential": Stage(("host",), learn_potential, motion_sizes, uses=("voids", "doping")),
     "dynamics": Stage(
         ("host",), run_dynamics, motion_sizes, uses=("voids", "doping", "potential"), work=motion_work
@@ -318,4 +320,4 @@ STAGES = {
     "transport": Stage(("dynamics",), analyse_runs, _none),
 }
 #: Stages that a study has only if it has their table.
-OPTIONAL = ("doping", "contact", "window", "potential", "dynamics", "transport")
+OPTIONAL = ("doping", "contact", "window", "interface", "potential", "dynamics", "transport")

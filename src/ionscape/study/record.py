@@ -23,6 +23,8 @@ from ionscape.structures.exchange import replacing, write_cif
 from ionscape.study.comparison import compare
 from ionscape.study.compositions import formula_units
 from ionscape.study.crystals import RelaxedCrystal
+from ionscape.study.interface_record import interface_record
+from ionscape.study.interfaces import FailedContact, StudiedContact
 from ionscape.study.learned import LearnedPotential
 from ionscape.study.pipeline import STAGES, Run, StageRecord
 from ionscape.study.potential_record import potential_record
@@ -232,6 +234,11 @@ def _window(run: Run, judged: WindowTable, folder: Path) -> dict[str, Any]:
     return data
 
 
+def _interface(run: Run, found: Sequence[StudiedContact | FailedContact], folder: Path) -> dict[str, Any]:
+    del run
+    return interface_record(found, folder)
+
+
 def _potential(run: Run, found: LearnedPotential, folder: Path) -> dict[str, Any]:
     del run
     return potential_record(found, folder)
@@ -261,6 +268,7 @@ WRITERS: dict[str, Callable[[Run, Any, Path], dict[str, Any]]] = {
     "stability": _stability,
     "contact": _contact,
     "window": _window,
+    "interface": _interface,
     "potential": _potential,
     "dynamics": _dynamics,
     "transport": _transport,

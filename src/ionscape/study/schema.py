@@ -27,6 +27,7 @@ from ionscape.stability.settings import ContactSettings, StabilitySettings, Wind
 from ionscape.structures.voids import VoidSettings
 from ionscape.study.comparison import ReferenceValue
 from ionscape.study.engine import EngineSettings
+from ionscape.study.interfaces import InterfaceTable
 from ionscape.transport.plan import TransportPlan
 
 
@@ -137,6 +138,9 @@ class Study(Settings):
     )
     window: WindowSettings | None = Field(
         None, description="Electrochemical windows of the host, doped cells and other phases."
+    )
+    interface: InterfaceTable | None = Field(
+        None, description="Contacts of two crystals: registry, work of adhesion, dopants near them."
     )
     potential: PotentialTable | None = Field(None, description="A potential learned for the molecular dynamics.")
     dynamics: DynamicsTable | None = Field(None, description="Molecular dynamics of the host and doped cells.")
