@@ -214,7 +214,8 @@ def _check_references(study: Study, host: Crystal) -> None:
     routes = study.doping.routes if study.doping else ()
     known = {host.name} | {f"{route.name}, {count}" for route in routes for count in route.counts}
     for index, reference in enumerate(study.reference):
-        if reference.target not in known:
+        free = reference.quantity in {"surface_energy", "mean_strain"}  # planes are known only when they are cut
+        if not free and reference.target not in known:
             raise InputError(
                 f"no target '{reference.target}' in this study",
                 where=f"reference[{index}].target",
