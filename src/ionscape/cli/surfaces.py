@@ -47,7 +47,9 @@ def add_commands(commands: Any) -> None:
     surfaces.add_argument(
         "--terminations", choices=("all", "non-polar"), default="all", help="which are looked at (default all)"
     )
-    surfaces.add_argument("--thickness-A", type=float, default=12.0, help="least thickness of slabs, Å (default 12)")
+    surfaces.add_argument(
+        "--thickness-A", type=float, default=12.0, help="least thickness of slabs, Å (default 12)"
+    )
     surfaces.add_argument("--vacuum-A", type=float, default=15.0, help="vacuum, Å (default 15)")
     surfaces.add_argument(
         "--keep", type=int, default=2, help="terminations of each plane that are relaxed (default 2)"
@@ -237,7 +239,11 @@ def _surface_entry(one: Surface, file: str) -> dict[str, Any]:
         "thicknesses_A": [float(x) for x in one.thicknesses],
         "converged": one.converged,
         **({"gamma_range_J_per_m2": _range(one.range)} if one.range else {}),
-        **({"gamma_by_thickness_J_per_m2": [x * J_PER_M2_PER_EV_PER_A2 for x in fit.gammas.tolist()]} if fit else {}),
+        **(
+            {"gamma_by_thickness_J_per_m2": [x * J_PER_M2_PER_EV_PER_A2 for x in fit.gammas.tolist()]}
+            if fit
+            else {}
+        ),
         "notes": list(one.notes),
         **({"structure": file} if file else {}),
         "key": one.key,
@@ -273,9 +279,11 @@ def _surface_text(found: SurfaceTable, files: dict[int, str]) -> str:
     rows = [_surface_row(one) for one in found.surfaces]
     heads = ("plane", "termination", "γ/(J/m²)", "unrelaxed", "symmetric", "Tasker", "atoms", "notes")
     lines = [table(heads, rows), "", f"level {found.level}, {'relaxed' if found.relaxed else 'as cut'}"]
-    for miller in _planes(found):
-        if not _plane_entry(found, miller)["symmetric_non_polar"]:
-            lines.append(f"({' '.join(map(str, miller))}) has no termination that is symmetric and non-polar")
+    lines += [
+        f"({' '.join(map(str, miller))}) has no termination that is symmetric and non-polar"
+        for miller in _planes(found)
+        if not _plane_entry(found, miller)["symmetric_non_polar"]
+    ]
     payload = _surface_payload(found, files)["wulff"]
     if "facets" in payload:
         shares = ", ".join(
@@ -294,7 +302,8 @@ def _surface_row(one: Surface) -> tuple[Any, ...]:
     from ionscape.units import J_PER_M2_PER_EV_PER_A2
 
     values = [
-        "none" if isinstance(g, Failure) else f"{g * J_PER_M2_PER_EV_PER_A2:.3f}" for g in (one.gamma, one.unrelaxed)
+        "none" if isinstance(g, Failure) else f"{g * J_PER_M2_PER_EV_PER_A2:.3f}"
+        for g in (one.gamma, one.unrelaxed)
     ]
     if one.range:
         ends = (one.range.low * J_PER_M2_PER_EV_PER_A2, one.range.high * J_PER_M2_PER_EV_PER_A2)
@@ -304,7 +313,8 @@ def _surface_row(one: Surface) -> tuple[Any, ...]:
     marks = values[0] if one.relaxed or values[0] == "none" else f"{values[0]} (as cut)"
     symmetric = "yes" if one.slab.symmetric else "no"
     return (
-        plane, one.slab.termination, marks, values[1], symmetric, kind, len(one.slab.structure), "; ".join(one.notes)
+        plane, one.slab.termination, marks, values[1], symmetric, kind, len(one.slab.structure),
+        "; ".join(one.notes),
     )  # fmt: skip
 
 

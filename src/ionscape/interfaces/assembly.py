@@ -1,8 +1,8 @@
 r"""Interfaces: a film laid on a substrate in a common cell.
 
 Both slabs are repeated to their superlattices and strained into the common cell, the film turned to it (and turned
-over where the match says so) and put above the substrate at the gap at which facing atoms touch. With two interfaces
-the film fills the space up to the next image of the substrate, again up to where they touch.
+over where the match says so) and put above the substrate at the gap at which facing atoms touch. With two
+interfaces the film fills the space up to the next image of the substrate, again up to where they touch.
 """
 
 from __future__ import annotations
@@ -141,9 +141,7 @@ def join(film: Slab, substrate: Slab, match: Match, settings: AssemblySettings |
     if settings.strain in FILM_SHARE:
         match = shared(match, FILM_SHARE[settings.strain])
     stack = _stack(film, substrate, match, settings)
-    held = np.concatenate(
-        [_inner(stack.lower, settings, "substrate"), _inner(stack.upper, settings, "film")]
-    )
+    held = np.concatenate([_inner(stack.lower, settings, "substrate"), _inner(stack.upper, settings, "film")])
     structure = _structure(stack)
     count = len(stack.lower.symbols)
     return Interface(
@@ -210,8 +208,7 @@ def shifted(interface: Interface, lateral_A: tuple[float, float] = (0.0, 0.0), n
 
 
 def _part(structure: Structure, sites: Indices) -> Structure:
-    part = type(structure).from_sites([structure[int(k)] for k in sites])
-    return part  # the sites keep their cell and their selective dynamics
+    return type(structure).from_sites([structure[int(k)] for k in sites])
 
 
 def _check_match(film: Slab, substrate: Slab, match: Match) -> None:

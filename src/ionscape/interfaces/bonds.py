@@ -1,8 +1,8 @@
 r"""How near two faces come: the gap at which facing atoms touch as they do in the crystals.
 
-Two elements touch at the shortest distance at which they occur in either crystal, else at the sum of their covalent
-radii (B. Cordero et al., Dalton Trans. 2832 (2008), doi:10.1039/b801115j). The contact gap is the smallest at which
-no pair of atoms across the interface is nearer than that.
+Two elements touch at the shortest distance at which they occur in either crystal, else at the sum of their
+covalent radii (B. Cordero et al., Dalton Trans. 2832 (2008), doi:10.1039/b801115j). The contact gap is the
+smallest at which no pair of atoms across the interface is nearer than that.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def covalent_radius(symbol: str) -> Length:
 def contact_gap(
     lower: tuple[Sequence[str], Array], upper: tuple[Sequence[str], Array], cell: Array, known: Contacts
 ) -> Length:
-    """Return the gap in Å, from the highest atom of the lower slab to the lowest of the upper, at which they touch.
+    """Return the gap in Å between two slabs, their highest and lowest atoms, at which they touch.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from ionscape.errors import CalculationError, InputError
 from ionscape.interfaces.adhesion import Adhesion, BulkEnergies, work_of_adhesion
 from ionscape.interfaces.assembly import Interface, join
 from ionscape.interfaces.contact_settings import ContactTables, FacePair
+from ionscape.interfaces.facets import miller_text
+from ionscape.interfaces.match_stage import chosen_match
 from ionscape.interfaces.matching import Match, required_matches
 from ionscape.interfaces.registry import RegistrySearch, search_registry
 from ionscape.interfaces.settings import MatchSettings, SlabSettings
@@ -58,7 +61,7 @@ def make_interface(film: Structure, substrate: Structure, faces: FacePair, table
     """
     above = slab_of(film, faces.film_miller, faces.film_termination, tables.slabs)
     below = slab_of(substrate, faces.substrate_miller, faces.substrate_termination, tables.slabs)
-    match = chosen_match(above, below, tables.matching, faces.match)
+    match = match_of(above, below, tables.matching, faces.match)
     return join(above, below, match, tables.assembly)
 
 
@@ -81,10 +84,8 @@ def slab_of(
     )
 
 
-def chosen_match(film: Slab, substrate: Slab, settings: MatchSettings, number: int | None) -> Match:
+def match_of(film: Slab, substrate: Slab, settings: MatchSettings, number: int | None) -> Match:
     """Return the match with a number in the order of `lattice_matches`, or the one of smallest area.
-
-    Of equal areas the one that leaves the film as it was cut, not turned over, then the one of least strain.
 
     Raises
     ------
@@ -93,8 +94,7 @@ def chosen_match(film: Slab, substrate: Slab, settings: MatchSettings, number: i
     """
     found = required_matches(film.vectors, substrate.vectors, settings)
     if number is None:
-        areas = np.round(found.areas, 2)
-        return found[int(np.lexsort((found.mean_strains, found.mirrored, areas))[0])]
+        return chosen_match(found, film, math.inf)
     if number >= len(found):
         raise InputError(
             f"match {number}",
@@ -103,6 +103,12 @@ def chosen_match(film: Slab, substrate: Slab, settings: MatchSettings, number: i
             remedy="`ionscape match` lists them.",
         )
     return found[number]
+
+
+def contact_name(interface: Interface) -> str:
+    """Return the name of a contact, film first: ``Li6Zr2O7 (0 0 1) | LiCoO2 (1 0 4)``."""
+    sides = (interface.film, interface.substrate)
+    return " | ".join(f"{one.formula} {miller_text(one.miller)}" for one in sides)
 
 
 def contact_strength(

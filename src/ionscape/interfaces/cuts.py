@@ -6,8 +6,8 @@ with the same termination; those of h → t − h take the termination of the cu
 that begins above t − g. A slab from t − g − n up to g therefore has two equivalent faces, and a slab from g − n/k
 (k equivalent planes in d) whole formula units.
 
-Polarity (P. W. Tasker, J. Phys. C 12, 4977 (1979), doi:10.1088/0022-3719/12/22/036): type I, neutral atomic planes;
-type II, charged ones in a repeat unit without dipole; type III, a repeat unit with a dipole
+Polarity (P. W. Tasker, J. Phys. C 12, 4977 (1979), doi:10.1088/0022-3719/12/22/036): type I, neutral atomic
+planes; type II, charged ones in a repeat unit without dipole; type III, a repeat unit with a dipole
 
     μ = Σ qᵢ zᵢ,    sum over the atoms between g − 1 and g
 
@@ -88,8 +88,8 @@ def cuts(
     tolerance
         Atoms whose heights differ by less are one atomic plane, Å.
     split_cells
-        Where all cuts between planes are polar: largest surface cell, in primitive ones, in which planes are split;
-        the smallest that gives a cut without dipole is taken. 0: none is split.
+        Where all cuts between planes are polar: largest surface cell, in primitive ones, in which planes are
+        split; the smallest that gives a cut without dipole is taken. 0: none is split.
     """
     heights, gaps = gaps_of(crystal.heights, tolerance / crystal.spacing)
     between = [
@@ -97,9 +97,7 @@ def cuts(
         for height, gap in zip(heights, gaps, strict=True)
     ]
     planes = planes_between(crystal.heights, heights)
-    polar = [
-        plane for k, plane in enumerate(planes) if between[k].polar and between[(k + 1) % len(between)].polar
-    ]
+    polar = [plane for k, plane in enumerate(planes) if between[k].polar and between[(k + 1) % len(between)].polar]
     through: list[Cut] = []
     for cells in range(1, split_cells + 1):
         if not through and all(cut.polar for cut in between):
@@ -111,7 +109,7 @@ def cuts(
 
 
 def gaps_of(heights: Array, tolerance: Number) -> tuple[list[Number], list[Number]]:
-    """Return middles and widths of the gaps between atomic planes, both in units of d, by the height of the middle.
+    """Return middles and widths of the gaps between atomic planes, in units of d, by height.
 
     Parameters
     ----------
@@ -129,7 +127,7 @@ def gaps_of(heights: Array, tolerance: Number) -> tuple[list[Number], list[Numbe
 
 
 def planes_between(heights: Array, cut_heights: list[Number]) -> list[Indices]:
-    """Return the atoms of each atomic plane; plane k lies above cut k and below cut k + 1, the last below cut 0."""
+    """Return the atoms of each atomic plane; plane k lies between the cuts k and k + 1."""
     plane = (np.searchsorted(np.array(cut_heights), np.mod(heights, 1.0)) - 1) % len(cut_heights)
     return [np.flatnonzero(plane == k) for k in range(len(cut_heights))]
 
@@ -141,7 +139,7 @@ def same_height(one: Number, other: Number, spacing: Length) -> bool:
 
 
 def _through(split: SplitPlane) -> Cut:
-    """Return the cut through a plane: in the primitive surface cell of type II, in a larger one a reconstruction."""
+    """Return the cut through a plane: of type II in the primitive surface cell, else a reconstruction."""
     return Cut(0, split.height, 0.0, (split.height,), "II" if split.cells == 1 else "III", 0.0, split)
 
 

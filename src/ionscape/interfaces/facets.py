@@ -5,7 +5,6 @@ A plane and its back count as one facet (the Laue group): what is cut along it h
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -86,7 +85,7 @@ class Facets:
                 remedy="Facets of crystals have low indices; 1 to 3 are usual.",
             )
         span = range(-max_index, max_index + 1)
-        planes = [hkl for hkl in itertools.product(span, repeat=3) if math.gcd(*hkl) == 1]
+        planes: list[Miller] = [(h, k, m) for h in span for k in span for m in span if math.gcd(h, k, m) == 1]
         planes.sort(key=_plainness)
         found: list[Miller] = []
         known: set[tuple[int, ...]] = set()

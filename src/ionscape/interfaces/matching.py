@@ -1,8 +1,8 @@
 r"""Coincident superlattices of two surfaces.
 
 Two superlattices match if their reduced vectors are equally long and at equal angles within tolerances (A. Zur and
-T. C. McGill, J. Appl. Phys. 55, 378 (1984), doi:10.1063/1.333084). Pairs are found by sorting: the superlattices of
-the substrate by |a|, in which every one of the film finds its window.
+T. C. McGill, J. Appl. Phys. 55, 378 (1984), doi:10.1063/1.333084). Pairs are found by sorting: the
+superlattices of the substrate by |a|, in which every one of the film finds its window.
 
 Where lengths or angles nearly tie, a superlattice has several bases that are as good as reduced: the pair is
 compared in all of them, so that no match hangs on the last digit of a lattice parameter.
@@ -205,7 +205,8 @@ def _coincident(
     products = substrates.products @ _PRODUCTS.transpose(0, 2, 1)
     points = np.concatenate([np.sqrt(products[..., ::2]), angles_of(products)[..., None]], axis=2)
     own = np.column_stack([films.lengths, films.angles])
-    # only bases that some reduced film basis can match: the first always, others where lengths or angles nearly tie
+    # only bases that some reduced film basis can match: the first always, others where lengths or angles nearly
+    # tie
     low, high = _window(np.array([0.0, 0.0, own[:, 2].min()]), np.array([0.0, 0.0, own[:, 2].max()]), settings)
     lengths = _window(points[..., 1], points[..., 1], settings)[1]
     longest = _window(lengths, lengths, settings)[1]

@@ -82,7 +82,7 @@ class AssemblySettings(Settings):
     )
     interfaces: Literal[1, 2] = Field(
         1,
-        description="Interfaces in the cell: 1, with vacuum; 2, without, the film between images of the substrate.",
+        description="Interfaces in the cell: 1, with vacuum; 2, the film between images of the substrate.",
     )
     fixed_thickness_A: float = Field(
         0.0, ge=0, le=100, description="Thickness of the innermost part of each slab whose atoms are held, Å."
@@ -105,7 +105,7 @@ class SurfaceSettings(SlabSettings):
     )
     terminations: Literal["non-polar", "all"] = Field(
         "all",
-        description="'non-polar': of a plane that has any, only the terminations without dipole; 'all': every one.",
+        description="'non-polar': of a plane that has any, only terminations without dipole; 'all': every one.",
     )
     keep: int = Field(
         2, ge=1, le=100, description="Terminations of each plane, of lowest unrelaxed energy, that are relaxed."
@@ -117,6 +117,40 @@ class SurfaceSettings(SlabSettings):
         5, ge=1, le=20, description="Thicker ones are added up to so many while the energy still changes."
     )
     gamma_tolerance_J_per_m2: float = Field(
-        0.02, gt=0, le=1, description="Change of the energy between the two thickest at which it is converged, J/m²."
+        0.02,
+        gt=0,
+        le=1,
+        description="Change of the energy between the two thickest at which it is converged, J/m².",
     )
     relax: bool = Field(True, description="Whether slabs are relaxed, or stay as they are cut.")
+
+
+class SurfacesPlan(Settings):
+    """The stage of surfaces: which crystals of the study, and how."""
+
+    host: SurfaceSettings | None = Field(None, description="Surfaces of the host; without it none.")
+    cathode: SurfaceSettings | None = Field(None, description="Surfaces of the cathode; without it none.")
+
+
+class MatchPlan(MatchSettings):
+    """The stage of matching: a film on a substrate, which of their surfaces, and which coincidence is taken."""
+
+    film: Literal["host", "cathode"] = Field("host", description="Which crystal is the film.")
+    substrate: Literal["host", "cathode"] = Field("cathode", description="Which crystal it lies on.")
+    film_miller: Annotated[Miller, Field(strict=False)] = Field(description="Plane of the film, in its cell.")
+    substrate_miller: Annotated[Miller, Field(strict=False)] = Field(description="Plane of the substrate.")
+    film_termination: int | None = Field(
+        None,
+        ge=0,
+        description="Termination of the film; without it that of lowest energy in [surfaces], or the first "
+        "that is symmetric and non-polar.",
+    )
+    substrate_termination: int | None = Field(None, ge=0, description="Likewise for the substrate.")
+    slab_thickness_A: float = Field(12.0, gt=0, le=500, description="Least thickness of both slabs, Å.")
+    max_mean_strain_percent: float | None = Field(
+        None,
+        ge=0,
+        description="Where given, the smallest coincidence with at most this mean strain is taken, %; without "
+        "it that of least strain.",
+    )
+    assembly: AssemblySettings = Field(default_factory=AssemblySettings, description="How the slabs are joined.")

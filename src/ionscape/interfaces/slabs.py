@@ -43,7 +43,8 @@ class Slab:
     shift
         Position of that cut in units of the spacing of lattice planes, in [0, 1).
     n_layers
-        Number of symmetry-equivalent layers, of a whole fraction of the spacing each, that the slab holds (rounded).
+        Number of symmetry-equivalent layers, of a whole fraction of the spacing each, that the slab holds
+        (rounded).
     thickness
         Distance of the lowest and the highest atoms.
     area
@@ -283,7 +284,7 @@ def _bottom(crystal: Orientation, cut: Cut, settings: SlabSettings) -> tuple[Num
 
 
 def _sides(crystal: Orientation, cut: Cut) -> tuple[Orientation, Array]:
-    """Return the crystal in the surface cell of `cut`, and the heights by which its atoms lie above or below it."""
+    """Return the crystal in the surface cell of `cut`, and heights that tell which atoms lie below it."""
     if cut.split is None:
         return crystal, crystal.heights
     large, _ = repeated(crystal, cut.split.matrix)

@@ -77,8 +77,8 @@ def repeated(crystal: Orientation, matrix: Indices) -> tuple[Orientation, Indice
     """Return `crystal` with the surface cell `matrix`, and the atom of `crystal` that each of its atoms copies."""
     cells = round(abs(float(np.linalg.det(matrix))))
     corners = np.stack(np.meshgrid(*[np.arange(-4, 5)] * 2, indexing="ij"), axis=-1).reshape(-1, 2)
-    inside = corners @ np.linalg.inv(matrix)
-    inside = corners[np.all((inside > -1e-8) & (inside < 1 - 1e-8), axis=1)]
+    share = corners @ np.linalg.inv(matrix)
+    inside = corners[np.all((share > -1e-8) & (share < 1 - 1e-8), axis=1)]
     shifts = inside @ crystal.vectors
     source = np.repeat(np.arange(len(crystal.symbols)), cells)
     vectors = np.asarray(matrix @ crystal.vectors, dtype=float)

@@ -36,7 +36,7 @@ def powers(stretch: Array, exponent: float) -> Array:
 
 
 def mean_strains(film: Array, substrate: Array) -> Array:
-    """Return the mean absolute principal logarithmic strains, (n,), that take film lattices into substrate lattices.
+    """Return the mean absolute principal strains, (n,), that take film lattices into the substrate's.
 
     Singular values of a 2 × 2 matrix in closed form; the handedness of the vectors plays no part.
 

@@ -6,8 +6,8 @@ Geometry of Numbers, 1959),
     ( i   j  )
     ( 0  n/i ),    i a divisor of n,    0 ≤ j < n/i
 
-so that there are σ(n) of them, the sum of the divisors of n. Gauss's reduction then gives the two shortest vectors,
-with |a| ≤ |b| and an angle between 60° and 90°, by which superlattices of different crystals are compared
+so that there are σ(n) of them, the sum of the divisors of n. Gauss's reduction then gives the two shortest
+vectors, with |a| ≤ |b| and an angle between 60° and 90°, by which superlattices of different crystals are compared
 (A. Zur and T. C. McGill, J. Appl. Phys. 55, 378 (1984), doi:10.1063/1.333084). It works on the products a·a, a·b,
 b·b of all superlattices at once.
 """

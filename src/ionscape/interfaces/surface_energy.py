@@ -9,15 +9,15 @@ A      area of one face
 g      energy of a formula unit of the crystal, ν its atoms
 =====  ==================================================================
 
-For a stoichiometric slab the sum is n g, and γ is the (E_slab − E_bulk)/2A of the source study. With symmetric slabs
-it is the energy of either face; else the mean of two different faces, half the energy of cleavage. A slab with an
-excess of atoms has a γ that depends on the chemical potentials. They are bounded by the competing phases,
+For a stoichiometric slab the sum is n g, and γ is the (E_slab − E_bulk)/2A of the source study. With symmetric
+slabs it is the energy of either face; else the mean of two different faces, half the energy of cleavage. A slab
+with an excess of atoms has a γ that depends on the chemical potentials. They are bounded by the competing phases,
 Σᵢ ν′ᵢ μᵢ ≤ g′ for every phase (K. Reuter, M. Scheffler, Phys. Rev. B 65, 035406 (2001),
 doi:10.1103/PhysRevB.65.035406); γ is linear in them, so that its bounds are those of a linear programme.
 
-Against the number n of layers E(n) = 2Aγ + n e, so that the straight line through slabs of several thicknesses gives
-γ without the energy of the crystal, whose error would grow with n (V. Fiorentini, M. Methfessel, J. Phys.: Condens.
-Matter 8, 6525 (1996), doi:10.1088/0953-8984/8/36/005).
+Against the number n of layers E(n) = 2Aγ + n e, so that the straight line through slabs of several thicknesses
+gives γ without the energy of the crystal, whose error would grow with n (V. Fiorentini, M. Methfessel, J.
+Phys.: Condens. Matter 8, 6525 (1996), doi:10.1088/0953-8984/8/36/005).
 """
 
 from __future__ import annotations

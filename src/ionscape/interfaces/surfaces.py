@@ -1,10 +1,12 @@
-"""The stage of surfaces: every termination looked at, the lowest relaxed at growing thickness, the shape they give."""
+"""The stage of surfaces: every termination, the lowest relaxed at growing thickness, their shape."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ionscape.errors import InputError
 from ionscape.interfaces.facets import Facets, miller_text
@@ -251,9 +253,7 @@ def _kept(
     return kept
 
 
-def _thicken(
-    cases: Sequence[_Case], bulk: EnergyPerAtom, settings: SurfaceSettings, bench: SurfaceBench
-) -> None:
+def _thicken(cases: Sequence[_Case], bulk: EnergyPerAtom, settings: SurfaceSettings, bench: SurfaceBench) -> None:
     """Calculate slabs of growing thickness until γ no longer changes; the cases hold what was found."""
     for case in cases:
         case.slabs = case.plane.series(case.slabs[0].termination, settings.thicknesses)
@@ -303,7 +303,7 @@ def _surface(case: _Case, bulk: EnergyPerAtom, settings: SurfaceSettings, bench:
         unrelaxed=_gamma(slabs[0], case.first, bulk, bench)[0],
         fit=fit,
         range=bounds,
-        thicknesses=frozen([s.thickness for s, _ in good]),
+        thicknesses=frozen(np.array([s.thickness for s, _ in good])),
         converged=converged,
         notes=tuple(_notes(slab, outcomes, bounds, converged=converged or not case.outcomes)),
         key="" if isinstance(outcome, Failure) else outcome.key,
@@ -316,7 +316,9 @@ def _notes(slab: Slab, outcomes: Sequence[Outcome], bounds: GammaRange | None, *
         more = ", ".join(f"{element} {number:+g}" for element, number in slab.excess.items())
         found.append(f"not stoichiometric ({more}): (E_slab − E_bulk)/2A does not apply, γ depends on μ")
     if bounds is not None and bounds.below_hull > 1e-4:
-        found.append(f"the crystal lies {1000 * bounds.below_hull:.1f} meV/atom above the hull, lowered onto it for μ")
+        found.append(
+            f"the crystal lies {1000 * bounds.below_hull:.1f} meV/atom above the hull, lowered onto it for μ"
+        )
     if not slab.symmetric:
         found.append("faces differ: γ is the mean of both, half the energy of cleavage")
     if slab.polar:
@@ -331,7 +333,7 @@ def _notes(slab: Slab, outcomes: Sequence[Outcome], bounds: GammaRange | None, *
 
 
 def _shape(table: SurfaceTable, facets: Facets) -> WulffShape | Failure:
-    """Return the Wulff shape of the lowest stoichiometric γ of every plane, relaxed ones where slabs were relaxed."""
+    """Return the Wulff shape of the lowest γ of every plane, of stoichiometric slabs without dipole."""
     lowest: dict[Miller, float] = {}
     for one in table.surfaces:
         usable = one.slab.stoichiometric and one.relaxed == table.relaxed and not one.slab.polar

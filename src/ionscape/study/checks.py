@@ -216,8 +216,9 @@ def _check_references(study: Study, host: Crystal) -> None:
     routes = study.doping.routes if study.doping else ()
     known = {host.name} | {f"{route.name}, {count}" for route in routes for count in route.counts}
     for index, reference in enumerate(study.reference):
-        of_contact = QUANTITIES[reference.quantity].stage == "interface"
-        if reference.target not in known and not of_contact:
+        # planes and contacts are known only when they are cut
+        free = QUANTITIES[reference.quantity].stage in {"surfaces", "match", "interface"}
+        if not free and reference.target not in known:
             raise InputError(
                 f"no target '{reference.target}' in this study",
                 where=f"reference[{index}].target",

@@ -11,9 +11,11 @@ from pydantic import Field
 from ionscape.errors import CalculationError, InputError, IonscapeError
 from ionscape.interfaces.adhesion import BulkEnergies
 from ionscape.interfaces.assembly import Interface
-from ionscape.interfaces.contact import ContactStrength, contact_strength, make_interface
+from ionscape.interfaces.contact import ContactStrength, contact_name, contact_strength, make_interface
 from ionscape.interfaces.contact_bench import ContactBench
 from ionscape.interfaces.contact_settings import ContactTables, FacePair
+from ionscape.interfaces.facets import miller_text
+from ionscape.interfaces.match_stage import MatchedPair
 from ionscape.interfaces.segregation import Segregation, SegregationSettings, segregation_profile
 from ionscape.levels.calculation import Relaxation, RelaxationSettings
 from ionscape.results import Failure
@@ -37,7 +39,10 @@ class InterfacePair(FacePair):
 
 
 class InterfaceTable(InterfacePair, ContactTables):
-    """The stage of interfaces: the contact of the study, and others to compare it with."""
+    """The stage of interfaces: the contact of the study, and others to compare it with.
+
+    Where the study has a table [match], its first contact is the one that is joined there.
+    """
 
     level: Literal["cheap", "dear"] = Field("cheap", description="Which one of [levels] gives the energies.")
     relaxation: RelaxationSettings = Field(
@@ -64,7 +69,7 @@ class StudiedContact:
     Attributes
     ----------
     name
-        As in ``Li6Zr2O7(001)|LiCoO2(104)``.
+        As in ``Li6Zr2O7 (0 0 1) | LiCoO2 (1 0 4)``.
     interface
         As it was joined.
     strength
@@ -123,8 +128,11 @@ def study_interfaces(run: Run) -> list[StudiedContact | FailedContact]:
 def _studied(
     run: Run, table: InterfaceTable, pair: InterfacePair, bench: ContactBench, *, first: bool
 ) -> StudiedContact:
+    matched: MatchedPair | None = run.findings.get("match") if first else None
+    if matched is not None and run.study.match is not None:  # joined there, of the same crystals
+        pair = InterfacePair(film=run.study.match.film, substrate=run.study.match.substrate)
     sides = _sides(run, pair, bench)
-    interface = make_interface(sides.film, sides.substrate, pair, table)
+    interface = matched.interface if matched else make_interface(sides.film, sides.substrate, pair, table)
     name = contact_name(interface)
     strength = contact_strength(interface, table, bench, run.rng(f"interface {name}"), sides.bulk)
     doped = _segregated(run, table, strength, bench) if first and table.segregation else None
@@ -184,20 +192,8 @@ def pair_name(run: Run, pair: InterfacePair) -> str:
             formula = _structure(run, text).composition.reduced_formula
         except InputError:
             formula = text
-        sides.append(f"{formula}({plane(miller)})")
-    return "|".join(sides)
-
-
-def contact_name(interface: Interface) -> str:
-    """Return the name of a contact: formula and face of film and substrate."""
-    sides = (interface.film, interface.substrate)
-    return "|".join(f"{one.structure.composition.reduced_formula}({plane(one.miller)})" for one in sides)
-
-
-def plane(miller: tuple[int, int, int]) -> str:
-    """Return Miller indices as written in names: (104), (1-10), (1,0,12)."""
-    wide = any(abs(index) > 9 for index in miller)
-    return ("," if wide else "").join(map(str, miller))
+        sides.append(f"{formula} {miller_text(miller)}")
+    return " | ".join(sides)
 
 
 def check_interfaces(study: Study, n_crystals: int) -> None:

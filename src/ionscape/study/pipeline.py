@@ -48,6 +48,7 @@ from ionscape.study.motion import (
 )
 from ionscape.study.progress import Progress
 from ionscape.study.reactants import crystal_reactant, doped_reactants
+from ionscape.study.surfaces import match_crystals, surfaces_of_crystals
 from ionscape.units import Seconds, Unit
 
 State = Literal["pending", "done", "cached", "failed", "skipped"]
@@ -312,7 +313,9 @@ STAGES = {
     "stability": Stage(("host",), _stability, _none, uses=("doping",)),
     "contact": Stage(("host",), _contact, _none, uses=("doping",)),
     "window": Stage(("host",), _window, _none, uses=("doping",)),
-    "interface": Stage(("host",), study_interfaces, _none),
+    "surfaces": Stage(("host",), surfaces_of_crystals, _none),
+    "match": Stage(("host",), match_crystals, _none, uses=("surfaces",)),
+    "interface": Stage(("host",), study_interfaces, _none, uses=("match",)),
     "potential": Stage(("host",), learn_potential, motion_sizes, uses=("voids", "doping")),
     "dynamics": Stage(
         ("host",), run_dynamics, motion_sizes, uses=("voids", "doping", "potential"), work=motion_work
@@ -320,4 +323,6 @@ STAGES = {
     "transport": Stage(("dynamics",), analyse_runs, _none),
 }
 #: Stages that a study has only if it has their table.
-OPTIONAL = ("doping", "contact", "window", "interface", "potential", "dynamics", "transport")
+OPTIONAL = (
+    "doping", "contact", "window", "surfaces", "match", "interface", "potential", "dynamics", "transport",
+)  # fmt: skip

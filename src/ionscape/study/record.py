@@ -32,6 +32,7 @@ from ionscape.study.references import references_of
 from ionscape.study.run_records import dynamics_record, transport_stage_record
 from ionscape.study.schema import Study, StudyFile
 from ionscape.study.store import request_key
+from ionscape.study.surface_record import match_record, surfaces_record, warnings_of_surfaces
 from ionscape.study.tasks import structure_to_json
 from ionscape.study.warnings_of_runs import warnings_of_runs
 from ionscape.transport.stage import MaterialTransport
@@ -268,6 +269,8 @@ WRITERS: dict[str, Callable[[Run, Any, Path], dict[str, Any]]] = {
     "stability": _stability,
     "contact": _contact,
     "window": _window,
+    "surfaces": lambda _run, found, folder: surfaces_record(found, folder),
+    "match": lambda _run, found, folder: match_record(found, folder),
     "interface": _interface,
     "potential": _potential,
     "dynamics": _dynamics,
@@ -289,7 +292,11 @@ def warnings_of(run: Run) -> list[str]:
         if not crystal.charges:
             texts.append(f"{crystal.name}: no formal charges could be assigned.")
     runs = warnings_of_runs(run.findings.get("dynamics"), run.findings.get("transport"))
-    return list(dict.fromkeys([*texts, *_warnings_of_phases(run), *runs]))
+    return list(
+        dict.fromkeys(
+            [*texts, *_warnings_of_phases(run), *warnings_of_surfaces(run.findings.get("surfaces")), *runs]
+        )
+    )
 
 
 def _warnings_of_phases(run: Run) -> list[str]:

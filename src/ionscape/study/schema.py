@@ -20,6 +20,7 @@ from ionscape.doping.settings import DopingRoute, DopingSettings, Repeats
 from ionscape.dynamics.learning_plan import LearningPlan
 from ionscape.dynamics.settings import DynamicsPlan
 from ionscape.errors import InputError, nearest
+from ionscape.interfaces.settings import MatchPlan, SurfacesPlan
 from ionscape.levels.calculation import RelaxationSettings
 from ionscape.potential.gate import GateSettings
 from ionscape.settings import Settings
@@ -139,6 +140,8 @@ class Study(Settings):
     window: WindowSettings | None = Field(
         None, description="Electrochemical windows of the host, doped cells and other phases."
     )
+    surfaces: SurfacesPlan | None = Field(None, description="Surface energies of host and cathode.")
+    match: MatchPlan | None = Field(None, description="A coherent interface of host and cathode.")
     interface: InterfaceTable | None = Field(
         None, description="Contacts of two crystals: registry, work of adhesion, dopants near them."
     )
