@@ -1,7 +1,7 @@
 """Full grids of relaxed energies of small interfaces, for ``benchmarks/registry_search.py``: a quarter of an hour.
 
-Every shift that is not the same as another (`reduced_grid`, step 0.35 Å, and the four normal shifts of the source
-study) is relaxed for STEPS steps of LBFGS at the embedded level, the outer ends of both slabs keeping the
+Every shift that is not the same as another (`reduced_grid`, step 0.35 or 0.5 Å, and the four normal shifts of the
+source study) is relaxed for STEPS steps of LBFGS at the embedded level, the outer ends of both slabs keeping the
 registry; the energy before the first step is kept as well. Written to ``data/registry_NAME.npz``.
 
     OMP_NUM_THREADS=1 .venv/bin/python benchmarks/registry_landscapes.py [NAME…]
@@ -33,10 +33,11 @@ from ionscape.study.inputs import structure_named
 
 DATA = Path(__file__).parent / "data"
 NORMALS = (0.0, 0.25, 0.5, 0.75)
-STEP = 0.35
+#: Longest lateral step, Å; of cells larger than so many Å² the coarser one.
+STEP, COARSE, LARGE = 0.35, 0.5, 12.0
 CHGNET, EMT = "chgnet", "ase.calculators.emt:EMT"
 #: Most steps of a relaxation by level.
-STEPS = {CHGNET: 7, EMT: 60}
+STEPS = {CHGNET: 0, EMT: 20}
 #: Film and substrate, with their planes, and the level. A metal is an element with its cubic lattice parameter, Å.
 PAIRS = {
     "Al-110-Ag-110": (("Al", 3.99), (1, 1, 0), ("Ag", 4.06), (1, 1, 0), EMT),
@@ -84,6 +85,8 @@ def relaxed(contact: Interface, shift: np.ndarray, how: tuple[Any, list[Any], in
     atoms.set_constraint(constraints)
     try:
         first = float(atoms.get_potential_energy())
+        if not steps:
+            return first, first
         optimizer = LBFGS(atoms, logfile=None, maxstep=0.15)
         optimizer.run(fmax=0.02, steps=steps)
         return first, float(atoms.get_potential_energy())
@@ -95,7 +98,7 @@ def landscape(name: str) -> dict[str, np.ndarray]:
     """Return the grid of a pair with its energies."""
     contact = interface(name)
     cell = displacement_cell(planar_group(contact.film_slab), planar_group(contact.substrate_slab))
-    shifts = reduced_grid(cell, NORMALS, STEP)
+    shifts = reduced_grid(cell, NORMALS, COARSE if cell.area > LARGE else STEP)
     film = np.isin(np.arange(len(contact.structure)), contact.film_sites)
     clash = overlapping(
         contact.structure, film, shifts, shortest_distances(contact.film_slab, contact.substrate_slab)

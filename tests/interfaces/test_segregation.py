@@ -30,7 +30,8 @@ NITROGEN = DopingRoute(name="N on O", replace={"O": "N"}, insert={"Li": 1})
 def lithia_contact() -> Interface:
     """Return Li2O(110) on itself."""
     oxide = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.62), ["O", "Li"], [[0, 0, 0], [0.25, 0.25, 0.25]])
-    thick = [s for s in slabs(oxide, (1, 1, 0), SlabSettings(min_thickness_A=9.0)) if not s.polar][0]
+    found = slabs(oxide, (1, 1, 0), SlabSettings(min_thickness_A=9.0))
+    thick = next(one for one in found if not one.polar)
     match = lattice_matches(thick.vectors, thick.vectors, MatchSettings(max_area_A2=thick.area * 2.1))
     return join(thick, thick, max(match, key=lambda m: m.area), AssemblySettings(vacuum_A=8.0))
 

@@ -59,9 +59,11 @@ def _with_faces(added: argparse.ArgumentParser) -> None:
     added.add_argument("--film-miller", required=True, metavar="h,k,l", help="plane of the film, in its cell")
     added.add_argument("--substrate-miller", required=True, metavar="h,k,l", help="plane of the substrate")
     added.add_argument(
-        "--film-termination", type=whole_number, help="number of the termination, as `ionscape surfaces` lists them "
-        "(default: the first that is not polar, stoichiometric and symmetric)",
-    )  # fmt: skip
+        "--film-termination",
+        type=whole_number,
+        help="number of the termination, as `ionscape surfaces` lists them (default: the first that is not polar, "
+        "stoichiometric and symmetric)",
+    )
     added.add_argument("--substrate-termination", type=whole_number, help="likewise")
     added.add_argument(
         "--thickness-A", type=float, default=12.0, help="least thickness of both slabs, Å (default 12)"
