@@ -21,8 +21,8 @@ from ionscape.errors import InputError, IonscapeError
 
 #: Modules of this room that hold commands, in the order of the help.
 ROOMS = (
-    "study", "structures", "doping", "stability", "contact", "dynamics", "potential", "export", "transport",
-    "migration", "calibration", "installation",
+    "study", "structures", "doping", "stability", "contact", "surfaces", "interface", "dynamics", "potential",
+    "export", "transport", "migration", "calibration", "installation",
 )  # fmt: skip
 
 

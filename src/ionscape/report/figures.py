@@ -17,6 +17,7 @@ from ionscape.report.contact_series import (
     window_bars,
 )
 from ionscape.report.energy_figures import DecompositionSeries, EwaldSeries, decomposition_figure, ewald_figure
+from ionscape.report.interface_figures import interface_figures
 from ionscape.report.learning_figures import learning_figures
 from ionscape.report.migration_figures import migration_figures
 from ionscape.report.quantity import Quantity
@@ -40,9 +41,9 @@ def build_figures(folder: Path) -> list[Path]:
     """Draw every figure that the results in `folder` allow into ``folder/figures``; return the files written.
 
     Structure of host and cathode (Fig. 1), decomposition energies (Fig. 2a), Ewald ranking (Fig. S5),
-    mutual reaction energies (Fig. 2b) with profiles, electrochemical windows with voltage profiles, those of the
-    learned potential (`learning_figures`), of runs of molecular dynamics (`run_figures`) and of migration paths
-    (`migration_figures`).
+    mutual reaction energies (Fig. 2b) with profiles, electrochemical windows with voltage profiles, those of
+    contacts (`interface_figures`), of the learned potential (`learning_figures`), of runs of molecular dynamics
+    (`run_figures`) and of migration paths (`migration_figures`).
 
     Raises
     ------
@@ -83,6 +84,7 @@ def _figures(record: StudyRecord) -> Iterator[tuple[str, Figure]]:
         yield EWALD, ewald_figure(rankings, level=cheap_level_name(record))
     yield from _contact_figures(record)
     yield from _window_figures(record)
+    yield from interface_figures(record)
     yield from learning_figures(record)
     yield from run_figures(record, dopant(record))
     yield from migration_figures(record)

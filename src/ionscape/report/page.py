@@ -25,6 +25,8 @@ from ionscape.report.figures import (
     structure_stem,
     write_figures,
 )
+from ionscape.report.interface_figures import ADHESION, REGISTRY, SEGREGATION, interface_stem
+from ionscape.report.interface_records import WORKS
 from ionscape.report.learning_figures import CALIBRATION, LEARNING, PARITY, series_stem
 from ionscape.report.migration_figures import path_stem, profile_stem
 from ionscape.report.migration_records import CrystalHops
@@ -57,6 +59,7 @@ STAGE_NAMES = {
     "stability": "decomposition energies",
     "contact": "contact reactions",
     "window": "electrochemical windows",
+    "interface": "interfaces",
     "potential": "learned potential",
     "dynamics": "molecular dynamics",
     "transport": "ion transport",
@@ -71,6 +74,10 @@ NAMES = {
     "profiles": PROFILES,
     "window": WINDOW,
     "voltages": VOLTAGES,
+    "adhesion": ADHESION,
+    "registry": REGISTRY,
+    "segregation": SEGREGATION,
+    "interface": interface_stem,
     "parity": PARITY,
     "calibration": CALIBRATION,
     "learning": LEARNING,
@@ -130,6 +137,7 @@ def _content(record: StudyRecord) -> dict[str, Any]:
         "gated": [run for run in record.dynamics.runs if run.gate] if record.dynamics else [],
         "speeds": SPEEDS,
         "ways": WAYS,
+        "works": WORKS,
     }
 
 

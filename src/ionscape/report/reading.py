@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from ionscape.errors import InputError
 from ionscape.report.contact_reading import contact_matrix, electrochemical_window
+from ionscape.report.interface_records import interface_records
 from ionscape.report.migration_records import migration_record
 from ionscape.report.potential_records import potential_record
 from ionscape.report.quantity import Quantity
@@ -30,10 +31,11 @@ from ionscape.report.values import known, plain, quantity
 
 FORMAT = 1
 STAGES = (
-    "host", "voids", "doping", "stability", "contact", "window", "potential", "dynamics", "transport", "migration",
+    "host", "voids", "doping", "stability", "contact", "window", "interface", "potential", "dynamics", "transport",
+    "migration",
 )  # fmt: skip
 #: Stages that a study need not have: they are pending only where they are recorded as empty.
-OPTIONAL = ("contact", "window", "potential", "dynamics", "transport", "migration")
+OPTIONAL = ("contact", "window", "interface", "potential", "dynamics", "transport", "migration")
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 _T = TypeVar("_T")
 _REMEDY = "Run `ionscape run` again; it writes results.json anew from the stored calculations."
@@ -96,6 +98,7 @@ def _stages(part: Callable[..., Any]) -> dict[str, Any]:
         "windows": part("window", lambda node: tuple(map(electrochemical_window, node.get("windows", ())))),
         "window_conditions": part("window", lambda node: str(node.get("conditions") or "")),
         "window_no_intervals": part("window", lambda node: str(node.get("no_intervals") or "")),
+        "interfaces": part("interface", interface_records),
         "potential": part("potential", potential_record),
         "dynamics": part("dynamics", dynamics_record),
         "transport": part("transport", transport_record),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ionscape.report.interface_records import InterfaceRecord
 from ionscape.report.migration_records import MigrationRecord
 from ionscape.report.potential_records import PotentialRecord
 from ionscape.report.quantity import Quantity
@@ -172,6 +173,8 @@ class StudyRecord:
         Electrochemical windows.
     window_conditions, window_no_intervals
         Temperature and pressures of the gases for them, and why they carry no intervals; empty if 0 K, if they do.
+    interfaces
+        Contacts of two crystals that were joined and searched.
     potential, dynamics, transport, migration
         The learned potential, molecular dynamics, ion transport in its runs, and migration barriers; None if the
         study has none.
@@ -204,6 +207,7 @@ class StudyRecord:
     windows: tuple[ElectrochemicalWindow, ...]
     window_conditions: str
     window_no_intervals: str
+    interfaces: tuple[InterfaceRecord, ...]
     potential: PotentialRecord | None
     dynamics: DynamicsRecord | None
     transport: TransportRecord | None

@@ -11,6 +11,7 @@ from ionscape.stability.conditions import refuse_foreign
 from ionscape.stability.system import reactant
 from ionscape.study.comparison import QUANTITIES
 from ionscape.study.compositions import HOST, contents_of
+from ionscape.study.interfaces import check_interfaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -53,6 +54,7 @@ def check_study(study: Study, crystals: Sequence[Crystal], bench: PhaseBench, st
             _check_charges(study.doping, host)
     if stages & {"stability", "transport"}:
         _check_references(study, host)
+    check_interfaces(study, len(crystals))
     _check_potential(study)
     if study.dynamics is not None:
         _check_dynamics(study, study.dynamics, host)
@@ -214,7 +216,9 @@ def _check_references(study: Study, host: Crystal) -> None:
     routes = study.doping.routes if study.doping else ()
     known = {host.name} | {f"{route.name}, {count}" for route in routes for count in route.counts}
     for index, reference in enumerate(study.reference):
-        if reference.target not in known:
+        # planes and contacts are known only when they are cut
+        free = QUANTITIES[reference.quantity].stage in {"surfaces", "match", "interface"}
+        if not free and reference.target not in known:
             raise InputError(
                 f"no target '{reference.target}' in this study",
                 where=f"reference[{index}].target",

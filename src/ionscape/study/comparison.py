@@ -10,10 +10,12 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ionscape.settings import Settings
-from ionscape.units import Number
+from ionscape.units import J_PER_M2_PER_EV_PER_A2, Number
 
 Name = Literal[
     "decomposition_energy",
+    "surface_energy",
+    "mean_strain",
     "activation_energy",
     "extrapolated_conductivity",
     "conductivity",
@@ -22,6 +24,8 @@ Name = Literal[
     "xi",
     "d1",
     "d2",
+    "work_of_adhesion",
+    "segregation_energy",
 ]
 
 
@@ -51,6 +55,8 @@ class Quantity:
 QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
     {
         "decomposition_energy": Quantity("stability", "targets", "name", "e_d", "meV/atom", 1000.0),
+        "surface_energy": Quantity("surfaces", "lowest", "name", "gamma", "J/m²", J_PER_M2_PER_EV_PER_A2),
+        "mean_strain": Quantity("match", "pairs", "name", "mean_strain", "%", 100.0),
         "activation_energy": Quantity("transport", "laws", "material", "Ea", "eV"),
         "extrapolated_conductivity": Quantity("transport", "laws", "material", "sigma", "S/cm"),
         "conductivity": Quantity("transport", "runs", "material", "sigma", "S/cm", of_run=True),
@@ -59,6 +65,10 @@ QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
         "xi": Quantity("transport", "runs", "material", "xi", "Å", of_run=True),
         "d1": Quantity("transport", "runs", "material", "d1", "Å", of_run=True),
         "d2": Quantity("transport", "runs", "material", "d2", "Å", of_run=True),
+        "work_of_adhesion": Quantity("interface", "contacts", "name", "work_of_adhesion", "J/m²"),
+        "segregation_energy": Quantity(
+            "interface", "contacts", "name", "segregation_energy_per_atom", "meV/atom", 1000.0
+        ),
     }
 )
 
@@ -68,11 +78,15 @@ class ReferenceValue(Settings):
 
     quantity: Name = Field(
         "decomposition_energy",
-        description="What it is: decomposition_energy (meV/atom), activation_energy (eV), "
+        description="What it is: decomposition_energy (meV/atom), surface_energy (J/m²), mean_strain (%), "
+        "activation_energy (eV), "
         "extrapolated_conductivity (S/cm, at `at_K` of [transport]); of one run: conductivity (S/cm), tau1, tau2 "
-        "(ps), xi, d1, d2 (Å).",
+        "(ps), xi, d1, d2 (Å); of a contact: work_of_adhesion (J/m²), segregation_energy (meV/atom).",
     )
-    target: str = Field(description="Of what: the name of the host, or 'ROUTE, COUNT'.")
+    target: str = Field(
+        description="Of what: the name of the host, or 'ROUTE, COUNT'; a surface, 'Li6Zr2O7 (0 0 1)'; a pair "
+        "of them, film first, 'Li6Zr2O7 (0 0 1) | LiCoO2 (1 0 4)'."
+    )
     temperature_K: float | None = Field(
         None, gt=0, description="Temperature of the run, K, for quantities of one run."
     )

@@ -36,6 +36,7 @@ from ionscape.study.checks import check_study
 from ionscape.study.compositions import formula_units
 from ionscape.study.crystals import Crystal, RelaxedCrystal, relax_crystals
 from ionscape.study.inputs import crystal_of
+from ionscape.study.interfaces import study_interfaces
 from ionscape.study.lab import Laboratory
 from ionscape.study.migrating import migrate
 from ionscape.study.motion import (
@@ -48,6 +49,7 @@ from ionscape.study.motion import (
 )
 from ionscape.study.progress import Progress
 from ionscape.study.reactants import crystal_reactant, doped_reactants
+from ionscape.study.surfaces import match_crystals, surfaces_of_crystals
 from ionscape.units import Seconds, Unit
 
 State = Literal["pending", "done", "cached", "failed", "skipped"]
@@ -312,6 +314,9 @@ STAGES = {
     "stability": Stage(("host",), _stability, _none, uses=("doping",)),
     "contact": Stage(("host",), _contact, _none, uses=("doping",)),
     "window": Stage(("host",), _window, _none, uses=("doping",)),
+    "surfaces": Stage(("host",), surfaces_of_crystals, _none),
+    "match": Stage(("host",), match_crystals, _none, uses=("surfaces",)),
+    "interface": Stage(("host",), study_interfaces, _none, uses=("match",)),
     "potential": Stage(("host",), learn_potential, motion_sizes, uses=("voids", "doping")),
     "dynamics": Stage(
         ("host",), run_dynamics, motion_sizes, uses=("voids", "doping", "potential"), work=motion_work
@@ -320,4 +325,7 @@ STAGES = {
     "migration": Stage(("host",), migrate, _none, uses=("voids",)),
 }
 #: Stages that a study has only if it has their table.
-OPTIONAL = ("doping", "contact", "window", "potential", "dynamics", "transport", "migration")
+OPTIONAL = (
+    "doping", "contact", "window", "surfaces", "match", "interface", "potential", "dynamics", "transport",
+    "migration",
+)  # fmt: skip

@@ -24,6 +24,8 @@ from ionscape.structures.exchange import replacing, write_cif
 from ionscape.study.comparison import compare
 from ionscape.study.compositions import formula_units
 from ionscape.study.crystals import RelaxedCrystal
+from ionscape.study.interface_record import interface_record
+from ionscape.study.interfaces import FailedContact, StudiedContact
 from ionscape.study.learned import LearnedPotential
 from ionscape.study.migrating import migration_record, warnings_of_migration
 from ionscape.study.pipeline import STAGES, Run, StageRecord
@@ -32,6 +34,7 @@ from ionscape.study.references import references_of
 from ionscape.study.run_records import dynamics_record, transport_stage_record
 from ionscape.study.schema import Study, StudyFile
 from ionscape.study.store import request_key
+from ionscape.study.surface_record import match_record, surfaces_record, warnings_of_surfaces
 from ionscape.study.tasks import structure_to_json
 from ionscape.study.warnings_of_runs import warnings_of_runs
 from ionscape.transport.stage import MaterialTransport
@@ -235,6 +238,11 @@ def _window(run: Run, judged: WindowTable, folder: Path) -> dict[str, Any]:
     return data
 
 
+def _interface(run: Run, found: Sequence[StudiedContact | FailedContact], folder: Path) -> dict[str, Any]:
+    del run
+    return interface_record(found, folder)
+
+
 def _potential(run: Run, found: LearnedPotential, folder: Path) -> dict[str, Any]:
     del run
     return potential_record(found, folder)
@@ -269,6 +277,9 @@ WRITERS: dict[str, Callable[[Run, Any, Path], dict[str, Any]]] = {
     "stability": _stability,
     "contact": _contact,
     "window": _window,
+    "surfaces": lambda _run, found, folder: surfaces_record(found, folder),
+    "match": lambda _run, found, folder: match_record(found, folder),
+    "interface": _interface,
     "potential": _potential,
     "dynamics": _dynamics,
     "transport": _transport,
@@ -290,8 +301,9 @@ def warnings_of(run: Run) -> list[str]:
         if not crystal.charges:
             texts.append(f"{crystal.name}: no formal charges could be assigned.")
     runs = warnings_of_runs(run.findings.get("dynamics"), run.findings.get("transport"))
+    surfaces = warnings_of_surfaces(run.findings.get("surfaces"))
     hops = warnings_of_migration(run.findings.get("migration"))
-    return list(dict.fromkeys([*texts, *_warnings_of_phases(run), *runs, *hops]))
+    return list(dict.fromkeys([*texts, *_warnings_of_phases(run), *surfaces, *runs, *hops]))
 
 
 def _warnings_of_phases(run: Run) -> list[str]:

@@ -83,6 +83,27 @@ REFERENCES = {
         "Y. Zhu, X. He, Y. Mo, ACS Appl. Mater. Interfaces 7, 23685 (2015)",
         "10.1021/acsami.5b07517",
     ),
+    "wulff": Reference(
+        "Equilibrium shape", "G. Wulff, Z. Kristallogr. 34, 449 (1901)", "10.1524/zkri.1901.34.1.449"
+    ),
+    "thickness": Reference(
+        "Surface energy from slabs of several thicknesses",
+        "V. Fiorentini, M. Methfessel, J. Phys.: Condens. Matter 8, 6525 (1996)",
+        "10.1088/0953-8984/8/36/005",
+    ),
+    "tasker": Reference(
+        "Polar surfaces",
+        "P. W. Tasker, J. Phys. C: Solid State Phys. 12, 4977 (1979)",
+        "10.1088/0022-3719/12/22/036",
+    ),
+    "surface potentials": Reference(
+        "Surface energy against chemical potentials",
+        "K. Reuter, M. Scheffler, Phys. Rev. B 65, 035406 (2001)",
+        "10.1103/PhysRevB.65.035406",
+    ),
+    "match": Reference(
+        "Coincident superlattices", "A. Zur, T. C. McGill, J. Appl. Phys. 55, 378 (1984)", "10.1063/1.333084"
+    ),
     "gases at conditions": Reference(
         "Enthalpies and entropies of gases",
         "M. W. Chase, NIST-JANAF Thermochemical Tables, 4th ed., J. Phys. Chem. Ref. Data, Monograph 9 (1998)",
@@ -232,6 +253,8 @@ def references_of(
     keys += ["contact"] if "contact" in stages else []
     keys += ["contact at a voltage"] if "contact" in stages and "voltage" in conditions else []
     keys += ["window"] if "window" in stages else []
+    keys += ["tasker", "thickness", "surface potentials", "wulff"] if "surfaces" in stages else []
+    keys += ["match"] if "match" in stages else []
     if stages & {"stability", "contact", "window"}:
         keys += ["hull", "simplex", "gases", "metastability", "materials project"]
         keys += ["gases at conditions"] if "gases" in conditions else []

@@ -20,6 +20,7 @@ from ionscape.doping.settings import DopingRoute, DopingSettings, Repeats
 from ionscape.dynamics.learning_plan import LearningPlan
 from ionscape.dynamics.settings import DynamicsPlan
 from ionscape.errors import InputError, nearest
+from ionscape.interfaces.settings import MatchPlan, SurfacesPlan
 from ionscape.levels.calculation import RelaxationSettings
 from ionscape.migration.plan import MigrationPlan
 from ionscape.potential.gate import GateSettings
@@ -28,6 +29,7 @@ from ionscape.stability.settings import ContactSettings, StabilitySettings, Wind
 from ionscape.structures.voids import VoidSettings
 from ionscape.study.comparison import ReferenceValue
 from ionscape.study.engine import EngineSettings
+from ionscape.study.interfaces import InterfaceTable
 from ionscape.transport.plan import TransportPlan
 
 
@@ -144,6 +146,11 @@ class Study(Settings):
     )
     window: WindowSettings | None = Field(
         None, description="Electrochemical windows of the host, doped cells and other phases."
+    )
+    surfaces: SurfacesPlan | None = Field(None, description="Surface energies of host and cathode.")
+    match: MatchPlan | None = Field(None, description="A coherent interface of host and cathode.")
+    interface: InterfaceTable | None = Field(
+        None, description="Contacts of two crystals: registry, work of adhesion, dopants near them."
     )
     potential: PotentialTable | None = Field(None, description="A potential learned for the molecular dynamics.")
     dynamics: DynamicsTable | None = Field(None, description="Molecular dynamics of the host and doped cells.")

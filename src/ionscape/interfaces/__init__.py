@@ -1,0 +1,1 @@
+"""Interfaces: slabs, lattice matching, assembly, registry, adhesion, dopants at contacts."""
