@@ -1,6 +1,6 @@
 """Conductivity at 300 K against content: what `studies/lzon-contents.toml` finds, in one small record.
 
-    OMP_NUM_THREADS=1 python benchmarks/contents_study.py [--out runs/lzon-contents]
+    OMP_NUM_THREADS=1 python benchmarks/contents_study.py [--out runs/lzon-contents] [--stages transport]
 
 Runs the study (half an hour of one idle core), or takes up what is in the folder; records errors of the learned
 potential, the gate of every run, diffusion and conductivity with intervals or the reason why there are none, and
@@ -30,22 +30,23 @@ def main() -> None:
     """Run the study, write the record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/lzon-contents"))
+    parser.add_argument("--stages", default="transport", help="up to which stage")
     options = parser.parse_args()
     command = [sys.executable, "-m", "ionscape", "run", str(STUDY), "--out", str(options.out)]
-    subprocess.run([*command, "--engine", "process", "--stages", "transport"], check=True)
+    subprocess.run([*command, "--engine", "process", "--stages", options.stages], check=True)
     stages = json.loads((options.out / "results.json").read_text(encoding="utf-8"))["stages"]
     print(record("contents_study", summary(stages)))
 
 
 def summary(stages: dict[str, Any]) -> dict[str, Any]:
     """Return the small record of the stages of a study."""
-    learned = stages["potential"]
+    learned, moved = stages["potential"], stages.get("transport", {"runs": [], "laws": []})
     names = ("teacher", "dear_calls", "taught", "held_out", "inducing", "errors", "calibration", "stretches")
     return {
         "potential": {name: learned[name] for name in names if name in learned},
-        "runs": [kept(row, RUN) for row in stages["dynamics"]["runs"]],
-        "transport": [kept(row, ANALYSIS) for row in stages["transport"]["runs"]],
-        "laws": [kept(row, LAW) for row in stages["transport"]["laws"]],
+        "runs": [kept(row, RUN) for row in stages.get("dynamics", {"runs": []})["runs"]],
+        "transport": [kept(row, ANALYSIS) for row in moved["runs"]],
+        "laws": [kept(row, LAW) for row in moved["laws"]],
     }
 
 
