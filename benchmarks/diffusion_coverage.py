@@ -2,8 +2,8 @@
 
 Run: ``OMP_NUM_THREADS=1 python benchmarks/diffusion_coverage.py [--runs 1000] [--only TEXT] [--set …]``. The
 walks of `SEEN` were looked at while the method was made, those of `FRESH` when it was changed for mobility that
-fluctuates and for vibrations; those of `HELD_BACK` were written down after that and run once. Runs without a coefficient are left out of all but `refused` and
-`bound_holds`.
+fluctuates and for vibrations; those of `HELD_BACK` were written down after that and run once. Runs without a
+coefficient are left out of all but `refused` and `bound_holds`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The runs are made while they are read: a lattice that rattles, a fifth of its ions hopping by a random walk, a cell
 that breathes, at constant drift. So the analysis is all that takes memory and disk, and a run of any length can be
-asked for. Every size is a process of its own; its largest resident memory includes Python and all libraries (0.3 GB).
+asked for. Every size is a process of its own; its largest resident memory includes Python and all libraries.
 
     python benchmarks/transport_memory.py [--sizes 10000x128 100000x128 1000000x128 10000x5000 …] [--analyses …]
 """

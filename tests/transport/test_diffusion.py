@@ -16,10 +16,11 @@ from scipy import fft
 
 from ionscape.errors import InputError
 from ionscape.results import to_json
-from ionscape.transport.diffusion import Diffusion, NotDiffusive, collective_diffusion, diffusion
+from ionscape.transport.diffusion import Diffusion, NotDiffusive, _band, collective_diffusion, diffusion
 from ionscape.transport.dispersion import Dispersion, _normal_shape, dispersion
-from ionscape.transport.extrapolation import limit, mode_dispersion
-from ionscape.transport.spectrum import bin_edges, displacement_spectrum, noise_shape
+from ionscape.transport.extrapolation import PRIOR, extrapolated, limit, mode_dispersion
+from ionscape.transport.relaxation import KINDS, observed
+from ionscape.transport.spectrum import DisplacementSpectrum, bin_edges, displacement_spectrum, noise_shape
 
 _spec = importlib.util.spec_from_file_location("walks", Path(__file__).parent / "walks.py")
 walks = importlib.util.module_from_spec(_spec)
@@ -254,3 +255,69 @@ def test_a_run_of_less_than_a_few_vibrations_tells_no_diffusion_coefficient():
     phases = rng.uniform(0, 2 * np.pi, (ions, 3, 6))
     waves = amplitudes * np.sin(frequencies * times[:, None, None, None] + phases)
     assert isinstance(diffusion(waves.sum(axis=3), 4.0), NotDiffusive)
+
+
+@pytest.mark.parametrize(("ions", "frames", "period"), [(1, 30, 300), (4, 40, 100), (4, 100, 400), (20, 60, 300)])
+def test_flights_tell_no_coefficient_and_are_no_lack_of_precision(ions: int, frames: int, period: float) -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        rates = 2 * np.pi / period * (1 + 0.2 * rng.standard_normal((1, ions, 3)))
+        phases = rng.uniform(0, 2 * np.pi, rates.shape)
+        times = np.arange(frames)[:, None, None]
+        found = diffusion(0.2 * rng.standard_normal(rates.shape) * np.cos(rates * times + phases), 1.0)
+        assert isinstance(found, NotDiffusive)
+        assert not found.imprecise  # so that no collective coefficient is told either
+
+
+def test_persistent_walk_of_many_turns_is_told() -> None:
+    rng = np.random.default_rng(9)
+    memory = np.exp(-1 / 10)
+    velocities = walks.rattling(rng, 2000, 10, 10, 0.1)
+    found = diffusion(np.cumsum(velocities, axis=0), 1.0)
+    assert isinstance(found, Diffusion)
+    assert found.low95 < 0.005 * (1 + memory) / (1 - memory) < found.high95
+    # the slope has come to within 5 % of its limit after ln 20 relaxation times
+    assert found.begins_at == pytest.approx(30.0, rel=0.3)
+
+
+@pytest.mark.parametrize(("share", "dwell"), [(0.5, 100), (0.25, 50), (0.1, 40)])
+def test_neighbouring_modes_of_ions_that_rest_by_turns_count_as_one(share: float, dwell: int) -> None:
+    rng = np.random.default_rng(1)
+    frames, ions = 4000, 40
+    mobile = np.zeros((frames, ions), dtype=bool)
+    mobile[0] = rng.random(ions) < share
+    for t in range(1, frames):
+        stays = np.where(mobile[t - 1], 1 - 1 / dwell, 1 - share / (1 - share) / dwell)
+        mobile[t] = np.where(rng.random(ions) < stays, mobile[t - 1], ~mobile[t - 1])
+    steps = rng.standard_normal((frames, ions, 3)) * mobile[..., None] * 0.2
+    positions = np.cumsum(steps, axis=0) + walks.rattling(rng, frames, ions)
+    spectrum = displacement_spectrum(positions)
+    found = limit(spectrum)
+    scatter = dispersion(positions, spectrum, found.influence, mode_dispersion(spectrum))
+    assert _band(spectrum, found, scatter) == pytest.approx(1 / share, rel=0.35)
+    steady = displacement_spectrum(walks.brownian(rng, frames, ions, 0.01))
+    steady_limit = limit(steady)
+    calm = dispersion(
+        walks.brownian(rng, frames, ions, 0.01), steady, steady_limit.influence, mode_dispersion(steady)
+    )
+    assert _band(steady, steady_limit, calm) == pytest.approx(1.0, abs=0.1)
+
+
+def test_tail_of_dropped_vibrations_is_not_taken_for_diffusion() -> None:
+    modes, ions = 3000, 100
+    wave = np.arange(1, modes + 1) / (modes + 1) * 20  # in units of the frequency of a vibration of 40 frames
+    power = 1 + 0.3 * wave**2 / ((1 - wave**2) ** 2 + 0.01 * wave**2)
+    edges = bin_edges(modes)
+    binned = np.add.reduceat(power, edges[:-1]) / np.diff(edges)
+    spectrum = DisplacementSpectrum(
+        power, binned[:, None, None] * np.eye(3), 6 * ions * power[1:] ** 2, edges, ions, 3
+    )
+    found = limit(spectrum)
+    assert found.modes < modes // 20
+    bins = int(np.searchsorted(edges, found.modes, side="right")) - 1
+    freedom = 3 * ions / spectrum.binned(mode_dispersion(spectrum))[:bins]
+    plain = extrapolated(observed(power, edges[: bins + 1], freedom), KINDS, PRIOR)
+    low, high = (limit_.quantiles(np.array([0.025, 0.975])) for limit_ in (found, plain))
+    assert abs(found.mean - 1) < 0.02
+    assert low[0] < 1 < low[1]
+    assert np.ptp(low) < 1.5 * np.ptp(high)

@@ -308,8 +308,8 @@ def _unmoved(positions: Array, found: _Evidence) -> _Refusal | None:
 def _flying(positions: Array) -> _Refusal | None:
     """Return why D is not told if the run is no longer than flights; None if it is.
 
-    While ions fly, their mean-square displacement grows fourfold when the time doubles. If it does so, nearly, up to
-    a sixteenth of the run, the turns that make a walk of it are too few to be counted.
+    While ions fly, their mean-square displacement grows fourfold when the time doubles. If it does so, nearly, up
+    to a sixteenth of the run, the turns that make a walk of it are too few to be counted.
     """
     lag, longest = 1, max(len(positions) // FEWEST_TURNS, 1)
     before = _moved(positions, lag)
