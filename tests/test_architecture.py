@@ -21,7 +21,7 @@ ROOMS = [
     {"structures"},
     {"potential"},
     {"levels"},
-    {"phases", "dynamics"},
+    {"phases", "dynamics", "electronic"},
     {"stability", "doping", "transport"},
     {"interfaces"},
     {"migration"},

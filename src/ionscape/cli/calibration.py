@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from ionscape.cli.options import command, level_of, level_settings, whole_number, with_level
 from ionscape.cli.output import Answer, table
 from ionscape.errors import InputError
-from ionscape.units import GPA_PER_EV_PER_A3
 
 if TYPE_CHECKING:
     from ionscape.levels.comparison import LevelComparison
@@ -82,6 +81,8 @@ def _require_labels(frames: list[Any], path: Path) -> None:
 
 
 def _answer(found: LevelComparison, options: argparse.Namespace) -> Answer:
+    from ionscape.units import GPA_PER_EV_PER_A3
+
     errors = {
         "n_frames": found.frames,
         "energy_mae_meV_per_atom": None if found.energy_mae is None else 1000 * found.energy_mae,

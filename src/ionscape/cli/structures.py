@@ -44,7 +44,9 @@ def add_commands(commands: Any) -> None:
     voids = command(commands, "voids", _voids, "empty sites for interstitials")
     voids.add_argument("structure", help="structure file, or phase:NAME")
     voids.add_argument("--method", choices=("density", "geometric"), default="density", help="how they are found")
-    voids.add_argument("--density", type=Path, help="charge density (CHGCAR) in place of superposed ions")
+    voids.add_argument(
+        "--density", type=Path, help="charge density (CHGCAR, cube, .gpw) in place of superposed ions"
+    )
 
 
 def _relax(options: argparse.Namespace) -> Answer:
@@ -146,13 +148,22 @@ def _frame(atoms: Any) -> dict[str, Any]:
     return {**frame, "told": atoms.info.pop("told")} if "told" in atoms.info else frame
 
 
+def _density(path: Path) -> Any:
+    if path.suffix != ".gpw":
+        from ionscape.structures.density import read_density
+
+        return read_density(path)
+    from ionscape.electronic.from_gpaw import density_of, open_calculation
+
+    return density_of(open_calculation(path), str(path))
+
+
 def _voids(options: argparse.Namespace) -> Answer:
-    from ionscape.structures.density import read_density
     from ionscape.structures.voids import VoidSettings, find_empty_sites
     from ionscape.study.inputs import structure_named
 
     structure = structure_named(options.structure)
-    density = read_density(options.density) if options.density else None
+    density = _density(options.density) if options.density else None
     found = find_empty_sites(structure, settings_from(VoidSettings, "option", method=options.method), density)
     sites = [
         {

@@ -75,10 +75,12 @@ class Level:
     def of(cls, name: str, settings: Mapping[str, Any] | None = None) -> Level:
         """Return the level `name` with `settings`, after checking that it exists and can be used here.
 
+        Providers with a method ``validate(settings)`` check their settings here, before anything runs.
+
         Raises
         ------
         InputError
-            If no such level is known, or what it needs is not installed.
+            If no such level is known, what it needs is not installed, or a setting is refused.
         """
         name = _full_name(name)
         missing = _provider(name).available()
@@ -89,6 +91,9 @@ class Level:
                 expected="an installed level (see `ionscape levels`)",
                 remedy=missing,
             )
+        validate = getattr(_provider(name), "validate", None)
+        if validate is not None:
+            validate(settings or {})
         return cls(name, tuple(sorted((settings or {}).items())))
 
     @property

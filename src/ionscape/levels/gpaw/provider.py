@@ -19,6 +19,10 @@ class GPAWProvider:
         """Return None if GPAW and its data sets are installed, else how to install them."""
         return missing_installation()
 
+    def validate(self, settings: Mapping[str, Any]) -> None:
+        """Raise `InputError` unless `settings` can be used."""
+        gpaw_settings(settings)
+
     def identity(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return functional, basis, k-points, +U and its projector, data sets, versions: what shapes energies."""
         checked = gpaw_settings(settings)

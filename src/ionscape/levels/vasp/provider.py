@@ -19,6 +19,10 @@ class VASPProvider:
         """Return None: whether VASP is there shows when a command is asked for (`check`)."""
         return None
 
+    def validate(self, settings: Mapping[str, Any]) -> None:
+        """Raise `InputError` unless `settings` can be used."""
+        vasp_settings(settings)
+
     def identity(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return preset, cutoff, k-points, +U, POTCAR titles and other keys of INCAR: all that shapes energies."""
         checked = vasp_settings(settings)
