@@ -23,7 +23,7 @@ def test_families_of_known_crystals(crystal: str, index: int, expected: list[tup
     assert Facets.of(CRYSTALS[crystal]).distinct(index) == expected
 
 
-@pytest.mark.parametrize("crystal", ["MgO", "rutile", "LiCoO2"])
+@pytest.mark.parametrize("crystal", ["MgO", "rutile", "copper"])
 def test_there_are_as_many_families_as_pymatgen_finds(crystal: str) -> None:
     theirs = get_symmetrically_distinct_miller_indices(CRYSTALS[crystal], 2)
     facets = Facets.of(CRYSTALS[crystal])
@@ -31,6 +31,14 @@ def test_there_are_as_many_families_as_pymatgen_finds(crystal: str) -> None:
     assert len(ours) == len(theirs)
     families = [{tuple(m) for m in facets.family(miller)} for miller in ours]
     assert all(sum(tuple(facets.family(miller)[0]) in family for family in families) == 1 for miller in theirs)
+
+
+def test_a_rhombohedral_crystal_tells_104_from_014() -> None:
+    facets = Facets.of(CRYSTALS["LiCoO2"])
+    families = [{tuple(m) for m in facets.family(miller)} for miller in ((1, 0, 4), (0, 1, 4), (0, 1, -4))]
+    assert families[0] != families[1]
+    assert families[0] == families[2]
+    assert len(families[0]) == 6
 
 
 def test_without_symmetry_planes_pair_with_their_backs_only() -> None:

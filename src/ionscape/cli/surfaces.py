@@ -39,6 +39,25 @@ SHOWN = 12
 
 def add_commands(commands: Any) -> None:
     """Add the commands of this module."""
+    _add_surfaces(commands)
+    match = command(commands, "match", _match, "coincident superlattices of two surfaces")
+    match.add_argument("film", help="structure file, or phase:NAME")
+    match.add_argument("substrate", help="structure file, or phase:NAME")
+    match.add_argument("--film-miller", required=True, metavar="h,k,l", help="plane of the film, in its cell")
+    match.add_argument("--substrate-miller", required=True, metavar="h,k,l", help="plane of the substrate")
+    with_tolerances(match)
+    match.add_argument(
+        "--elastic",
+        action="store_true",
+        help="elastic constants of both crystals at --level: least elastic energy and strains of every match",
+    )
+    match.add_argument(
+        "--thickness-A", type=float, default=12.0, help="thickness of both slabs for --elastic, Å (default 12)"
+    )
+    with_lab(match)
+
+
+def _add_surfaces(commands: Any) -> None:
     surfaces = command(commands, "surfaces", _surfaces, "slabs of every termination and their surface energies")
     surfaces.add_argument("structure", help="structure file, or phase:NAME; Miller indices refer to its cell")
     surfaces.add_argument("--max-index", type=int, default=1, help="largest Miller index (default 1)")
@@ -64,22 +83,6 @@ def add_commands(commands: Any) -> None:
     with_relaxation(surfaces)
     with_phases(surfaces)
     surfaces.set_defaults(fmax_eV_per_A=0.03)
-
-    match = command(commands, "match", _match, "coincident superlattices of two surfaces")
-    match.add_argument("film", help="structure file, or phase:NAME")
-    match.add_argument("substrate", help="structure file, or phase:NAME")
-    match.add_argument("--film-miller", required=True, metavar="h,k,l", help="plane of the film, in its cell")
-    match.add_argument("--substrate-miller", required=True, metavar="h,k,l", help="plane of the substrate")
-    with_tolerances(match)
-    match.add_argument(
-        "--elastic",
-        action="store_true",
-        help="elastic constants of both crystals at --level: least elastic energy and strains of every match",
-    )
-    match.add_argument(
-        "--thickness-A", type=float, default=12.0, help="thickness of both slabs for --elastic, Å (default 12)"
-    )
-    with_lab(match)
 
 
 def with_tolerances(added: argparse.ArgumentParser) -> None:
