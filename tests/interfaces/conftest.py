@@ -1,4 +1,4 @@
-"""Makes `landscapes` importable from the tests of this folder."""
+"""Beside the tests of this room: the crystals and landscapes they share."""
 
 from __future__ import annotations
 

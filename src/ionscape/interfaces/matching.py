@@ -60,7 +60,8 @@ class Match:
     area
         Area of the substrate's superlattice.
     film_strain, substrate_strain
-        Strain of each crystal in its own axes, (2, 2); as found, the film takes up all of the misfit.
+        Strain of each crystal in its own axes (of a film that is turned over: seen from above), (2, 2); as
+        found, the film takes up all of the misfit.
     mean_strain
         Mean absolute principal strain of the misfit; see `ionscape.interfaces.strain`.
     mirrored

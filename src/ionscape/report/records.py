@@ -14,6 +14,7 @@ from ionscape.report.interface_records import InterfaceRecord
 from ionscape.report.migration_records import MigrationRecord
 from ionscape.report.potential_records import PotentialRecord
 from ionscape.report.quantity import Quantity
+from ionscape.report.surface_records import MatchRecord, SurfacesRecord
 from ionscape.report.transport_records import DynamicsRecord, TransportRecord
 from ionscape.stability.contact import ContactMatrix
 from ionscape.stability.window import ElectrochemicalWindow
@@ -173,7 +174,8 @@ class StudyRecord:
         Electrochemical windows.
     window_conditions, window_no_intervals
         Temperature and pressures of the gases for them, and why they carry no intervals; empty if 0 K, if they do.
-    interfaces
+    surfaces, match, interfaces
+        Surfaces of the crystals, and the coherent interface of two of them; empty and None if the study has none.
         Contacts of two crystals that were joined and searched.
     potential, dynamics, transport, migration
         The learned potential, molecular dynamics, ion transport in its runs, and migration barriers; None if the
@@ -207,6 +209,8 @@ class StudyRecord:
     windows: tuple[ElectrochemicalWindow, ...]
     window_conditions: str
     window_no_intervals: str
+    surfaces: tuple[SurfacesRecord, ...]
+    match: MatchRecord | None
     interfaces: tuple[InterfaceRecord, ...]
     potential: PotentialRecord | None
     dynamics: DynamicsRecord | None
