@@ -114,7 +114,7 @@ def adhesion_bars(record: StudyRecord) -> list[AdhesionBar]:
 
 
 def regret_figure(series: Sequence[RegretSeries], *, width: float = ONE_COLUMN) -> Figure:
-    """Search for the registry: every evaluation (points) and the lowest energy so far (lines), J/m², above the best.
+    """Registry search: every evaluation (points) and the lowest energy so far (lines), J/m² above the best.
 
     Parameters
     ----------
@@ -168,9 +168,9 @@ def adhesion_figure(bars: Sequence[AdhesionBar], *, width: float = ONE_COLUMN) -
     if not bars:
         raise nothing_to_draw("works of adhesion", "at least one contact")
     marks = (
-        ("cleavage", "frozen slabs", dict(marker="D", color=PALETTE[1], linestyle="none")),
-        ("strain_corrected", "strain-corrected", dict(marker="s", color=PALETTE[2], linestyle="none")),
-        ("reported", "reported", dict(marker="o", color=INK, markerfacecolor="none", linestyle="none")),
+        ("cleavage", "frozen slabs", {"marker": "D", "color": PALETTE[1], "linestyle": "none"}),
+        ("strain_corrected", "strain-corrected", {"marker": "s", "color": PALETTE[2], "linestyle": "none"}),
+        ("reported", "reported", {"marker": "o", "color": INK, "markerfacecolor": "none", "linestyle": "none"}),
     )
     with journal_style():
         figure = new_figure(width, 1.1 + 0.32 * len(bars))
@@ -197,7 +197,7 @@ def segregation_figure(
     label: str = "",
     width: float = ONE_COLUMN,
 ) -> Figure:
-    """Energy of a dopant by layer, meV/atom above that in the bulk region, against the distance from the contact, Å.
+    """Energy of a dopant by layer, meV/atom above the bulk region, against the distance from the contact, Å.
 
     Parameters
     ----------
