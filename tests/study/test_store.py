@@ -301,3 +301,12 @@ def test_lock_is_exclusive_among_many(tmp_path: Path) -> None:
         thread.join()
     assert worst == [1]
     assert entered == [160]
+
+
+def test_where_the_file_of_a_level_lies_is_no_part_of_a_key() -> None:
+    level = {"settings": {}, "identity": {"name": "sgpr:abc", "content_sha256": "abc"}}
+    key = request_key({"kind": "single-point", "level": level})
+    for address in ("sgpr:/here/model", "sgpr:/there/model"):
+        assert request_key({"kind": "single-point", "level": {**level, "address": address}}) == key
+    other = {**level, "identity": {"name": "sgpr:abd", "content_sha256": "abd"}}
+    assert request_key({"kind": "single-point", "level": other}) != key
