@@ -232,9 +232,8 @@ def _candidates(film: Array, substrate: Array, settings: MatchSettings) -> tuple
     else:
         width = max(-float(np.log1p(-relative)), LEAST_BIN) * (1 + ROUNDING)
         places = [np.log(rows[:, 0]) for rows in (film, substrate)]
-    origin = min(float(place.min()) for place in places)
-    bins, theirs = (np.floor((place - origin) / width) for place in places)
-    apart = 4.0 * float(max(film[:, 1].max(), substrate[:, 1].max())) + 2.0 * absolute
+    bins, theirs = (np.floor((place - places[0].min()) / width) for place in places)
+    apart = 4.0 * float(max(film[:, 1].max(), substrate[:, 1].max(initial=0.0))) + 2.0 * absolute
     order = np.lexsort((substrate[:, 1], theirs))
     keys = theirs[order] * apart + substrate[order, 1]
     low, high = _window(film[:, 1], film[:, 1], settings)
