@@ -69,6 +69,8 @@ def test_half_of_a_shape_is_seen(crystal: SurfacesRecord) -> None:
     figure = shape_figure(crystal.shape, "MgO")
     patches = figure.axes[0].patches
     assert len(patches) == len(crystal.shape.faces) / 2  # each face has an opposite one
+    low, high = figure.axes[0].get_xlim()
+    assert all(low < x < high and low < y < high for patch in patches for x, y in patch.get_xy())
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert [text.partition(")")[0] for text in legend] == ["(1 0 0", "(1 1 1"]
 

@@ -122,7 +122,7 @@ def least_energy(match: Match, film: Stiffness, substrate: Stiffness) -> Match:
     # strain of the substrate in the film's axes, from its own: e = R e' Rᵀ
     to_own = _rotation(rotation)
     other = substrate.thickness * to_own.T @ substrate.plane @ to_own
-    taken = np.linalg.solve(own + other, other @ total)
+    taken = np.asarray(np.linalg.solve(own + other, other @ total), dtype=np.float64)
     left = taken - total
     strained = (
         match.film_vectors * (np.array([1.0, -1.0]) if match.mirrored else 1.0) @ (np.eye(2) + _tensor(taken))

@@ -261,8 +261,10 @@ def _kept(
     for plane in dict.fromkeys(id(case.plane) for case in cases):
         ranked: list[tuple[bool, float, int]] = []
         for k, case in enumerate(cases):
+            if id(case.plane) != plane:
+                continue
             gamma, _ = _gamma(case.slabs[0], case.first, bulk, bench)
-            if id(case.plane) == plane and isinstance(gamma, float):
+            if isinstance(gamma, float):
                 ranked.append((not _plain(case.slabs[0]), gamma, k))
         kept += [cases[k] for *_, k in sorted(ranked)[: settings.keep]]
     return kept

@@ -105,7 +105,7 @@ def shape_figure(shape: Shape, formula: str, *, width: float = ONE_COLUMN) -> Fi
         for corners, family, light in drawn:
             colour = _shaded(PALETTE[shown.index(family) % len(PALETTE)], light)
             axes.add_patch(Polygon(corners[:, :2], fc=colour, ec=INK, lw=0.7, joinstyle="round"))
-        reach = 1.08 * max(float(np.abs(face.corners).max()) for face in shape.faces)
+        reach = 1.05 * max(float(np.linalg.norm(face.corners, axis=1).max()) for face in shape.faces)
         axes.set(xlim=(-reach, reach), ylim=(-reach, reach))
         axes.set_axis_off()
         patches = [Patch(fc=PALETTE[i % len(PALETTE)], ec="none") for i in range(len(shown))]
