@@ -89,14 +89,14 @@ def test_elements_from_commands_of_a_log(tmp_path: Path, commands: str, elements
     (tmp_path / "log.lammps").write_text(f"LAMMPS (22 Jul 2025)\nunits real\ntimestep 0.5\n{commands}\nrun 10\n")
     run = run_beside(tmp_path / "some.dump")
     assert run.elements == elements
-    assert run.timestep_fs == pytest.approx(0.5)
+    assert run.timestep == pytest.approx(0.5)
 
 
 def test_time_step_that_changes_is_not_known(tmp_path: Path) -> None:
     (tmp_path / "log.lammps").write_text(
         "LAMMPS (22 Jul 2025)\nunits metal\ntimestep 0.001\nrun 1\ntimestep 0.002\n"
     )
-    assert run_beside(tmp_path / "some.dump").timestep_fs is None
+    assert run_beside(tmp_path / "some.dump").timestep is None
 
 
 def test_data_file_lists_types_by_id(tmp_path: Path) -> None:

@@ -231,9 +231,9 @@ def _judged(
 ) -> Diffusion | NotDiffusive:
     found = _evidence(positions, spectrum, workers)
     run_time = spectrum.modes * frame_interval
-    # flights before width: who does not diffuse has no collective coefficient either, who is imprecise may
-    flights = _flying(positions) or _unmoved(positions, found)
-    refusal = _localised(found, spectrum.modes) or flights or _imprecise(found)
+    # width last: who is only imprecise may have a collective coefficient
+    refusal = _localised(found, spectrum.modes) or _flying(positions) or _unmoved(positions, found)
+    refusal = refusal or _imprecise(found)
     if refusal is not None:
         needed = max(refusal.longer, 1.0) * run_time
         reason = f"{refusal.why}; more than {needed / 1000:.3g} ps needed"
@@ -318,8 +318,7 @@ def _flying(positions: Array) -> _Refusal | None:
         if after < FLIGHT * before:
             return None
         lag, before = 2 * lag, after
-    why = "the ions fly on as they did when the run began: the run shows no more than flights"
-    return _Refusal(why, 4.0)
+    return _Refusal("the ions fly on as they did when the run began: the run shows no more than flights", 4.0)
 
 
 def _moved(positions: Array, lag: int) -> float:
@@ -365,8 +364,11 @@ def _band(spectrum: DisplacementSpectrum, long_time: Limit, scatter: Dispersion)
 
     Where the mobility m(t) of an ion fluctuates slowly, the powers of modes p and q have the covariance 2 m̂(p−q)²:
     a wide bin of them knows κ times less than its modes. The relative power of m at frequency k > 0 is what
-    `dispersion` finds to fall there, in units of the relative variance of one normal walker.
+    `dispersion` finds to fall there, in units of the relative variance of one normal walker. It takes ions for
+    independent: 1 where they are more probably in groups.
     """
+    if scatter.probability_of_groups > 0.5:
+        return 1.0
     one = spectrum.ions * scatter.normal / max(long_time.mean, 1e-300) ** 2
     return 1 + one * scatter.banded
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ionscape.dynamics.formats.source import element
 from ionscape.errors import InputError
-from ionscape.units import Count
+from ionscape.units import Count, Time
 
 #: Femtoseconds per unit of time, of the styles whose unit of length is Å.
 FEMTOSECONDS = {"metal": 1000.0, "real": 1.0}
@@ -40,7 +40,7 @@ class LammpsRun:
     units
         Style of units; empty if not known.
     timestep
-        Time step in these units; None if not known, or if it changes.
+        Time step, fs; None if it or the units are not known, or if it changes.
     elements
         Element of every atom type, by its number as text.
     every
@@ -48,15 +48,9 @@ class LammpsRun:
     """
 
     units: str = ""
-    timestep: float | None = None
+    timestep: Time | None = None
     elements: Mapping[str, str] = field(default_factory=dict)
     every: Count | None = None
-
-    @property
-    def timestep_fs(self) -> float | None:
-        """Time step, fs; None if not known."""
-        unit = FEMTOSECONDS.get(self.units)
-        return None if unit is None or self.timestep is None else unit * self.timestep
 
 
 def run_beside(dump: Path) -> LammpsRun:
@@ -72,10 +66,16 @@ def run_beside(dump: Path) -> LammpsRun:
     named = _named_by_commands(commands)
     return LammpsRun(
         units=units[-1] if units else "",
-        timestep=_number(steps.pop()) if len(steps) == 1 else None,
+        timestep=_femtoseconds(steps, units),
         elements=named or _elements_of_data(_data_of(dump.parent, commands)),
         every=_every(dump.name, commands),
     )
+
+
+def _femtoseconds(steps: set[str], units: Sequence[str]) -> Time | None:
+    value = _number(next(iter(steps))) if len(steps) == 1 else None
+    unit = FEMTOSECONDS.get(units[-1]) if units else None
+    return None if value is None or unit is None else value * unit
 
 
 def _every(name: str, commands: Sequence[tuple[str, str]]) -> Count | None:
@@ -215,5 +215,4 @@ def _number(word: str) -> float | None:
 
 def steps_apart(spacing: Count | None, run: LammpsRun) -> float | None:
     """Return the time between frames that are `spacing` steps apart, fs; None if the time step is not known."""
-    step = run.timestep_fs
-    return None if step is None or not spacing else spacing * step
+    return None if run.timestep is None or not spacing else spacing * run.timestep
