@@ -31,7 +31,6 @@ def well(x: float, *more: tuple[str, list[float]], cell: float = 8.0) -> Structu
 def written(*structures: Structure) -> list[str]:
     names = []
     for name, structure in zip(("initial", "final"), structures, strict=True):
-        structure.to_file(f"{name}.cif")
         structure.to_ase_atoms().write(f"{name}.vasp", format="vasp", direct=True)
         names.append(f"{name}.vasp")
     return names

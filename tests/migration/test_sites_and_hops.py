@@ -107,10 +107,10 @@ def test_the_ends_of_a_hop_are_the_crystal_without_ions(cell, mechanism) -> None
     crystal = cell(antifluorite())
     sites = ion_sites(crystal, "Li")
     hop = direct_hops(crystal, sites, mechanism, HopSettings())[0]
-    repeats = (2, 1, 1)
+    repeats = (2, 2, 2)  # wider than twice the hop: its direction is the nearest image's
     ends = hop_ends(crystal, sites, hop, "Li", repeats)
     missing = 1 if mechanism == "vacancy" else 2
-    assert len(ends.initial) == 2 * len(crystal) - missing
+    assert len(ends.initial) == 8 * len(crystal) - missing
     moved = np.linalg.norm(ends.displacement, axis=1)
     assert np.count_nonzero(moved) == 1
     assert moved.max() == pytest.approx(hop.length, abs=1e-4)
@@ -146,12 +146,12 @@ def test_an_ion_that_is_not_there_is_refused() -> None:
 
 
 def contact() -> tuple[Structure, np.ndarray]:
-    """Return two slabs of lithium oxide-like sites: a film of LiO6 and LiO2 above a substrate of LiO1."""
+    """Return two slabs: a film with LiO5 and LiO2 above a substrate of two LiO."""
     around = ((2, 0, 0), (-2, 0, 0), (0, 2, 0), (0, -2, 0), (0, 0, 2))
     sites = [
         ("Li", [2, 2, 2.0], False), ("Li", [5, 2, 2.0], False),
         ("O", [2, 2, 0.2], False), ("O", [5, 2, 0.2], False),
-        ("Li", [2, 2, 4.8], True), ("Li", [5, 2, 5.0], True), ("Li", [2, 6, 9.5], True),
+        ("Li", [2, 2, 4.8], True), ("Li", [5.5, 2, 5.0], True), ("Li", [2, 6, 9.5], True),
         *(("O", [2 + x, 2 + y, 4.8 + z], True) for x, y, z in around),
         ("O", [5, 2, 7.0], True),
     ]  # fmt: skip
@@ -162,7 +162,7 @@ def contact() -> tuple[Structure, np.ndarray]:
 
 def test_hops_across_an_interface_are_named_by_the_coordination_of_their_starts() -> None:
     structure, film = contact()
-    hops = crossing_hops(structure, film, "Li", CrossingSettings(longest_A=4.5))
+    hops = crossing_hops(structure, film, "Li", CrossingSettings(longest_A=5.0))
     kinds = {hop.kind: hop.start_label for hop in hops}
     ligands = [int(label.removeprefix("LiO") or 1) for _, label in sorted(kinds.items())]
     assert ligands == sorted(ligands, reverse=True)

@@ -47,7 +47,7 @@ class TwoHumps(Calculator):
     def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
         super().calculate(atoms, properties, system_changes)
         x, y, z = self.atoms.positions[0] - np.array([1.0, 4.0, 4.0])
-        humps = [(0.3, 1.1), (0.5, 3.9)]
+        humps = [(0.3, 1.6), (0.5, 3.9)]
         energy, slope = 1.5 * (y * y + z * z), 0.0
         for height, centre in humps:
             if abs(x - centre) < 1.0:

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 from ase.io import read
-from test_dynamics_study import HERE, antifluorite
+from pymatgen.core import Lattice, Structure
 
+from ionscape.errors import InputError
 from ionscape.report.page import build_page
 from ionscape.structures.exchange import write_cif
 from ionscape.study.progress import Progress
 from ionscape.study.runner import RunOptions, StudyRun, run_study
 
+HERE = Path(__file__).parent
 STUDY = """
 [study]
 name = "hops"
@@ -37,15 +39,22 @@ move = "positions"
 width_A = 3.0
 at_K = [500, 900]
 walkers = 400
-hops = { longest_A = 2.7, per_site = 3 }
+hops = { longest_A = 2.7, per_site = 6 }
 band = { images = 3, adaptive = false }
 """
 
 
-def begin(folder: Path, **options: Any) -> StudyRun:
+def antifluorite() -> Structure:
+    """Return Li2O in a sheared cell, every atom on the site where `toy_levels.Washboard` has its wells."""
+    cubic = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.62), ["O", "Li"], [[0, 0, 0], [0.25, 0.25, 0.25]])
+    shear = np.array([[1.0, 0.12, -0.07], [0.0, 1.02, 0.09], [0.0, 0.0, 0.97]])
+    return Structure(cubic.lattice.matrix @ shear, cubic.species, cubic.frac_coords)
+
+
+def begin(folder: Path, text: str = STUDY, **options: Any) -> StudyRun:
     folder.mkdir(parents=True, exist_ok=True)
     write_cif(antifluorite(), folder / "host.cif")
-    (folder / "s.toml").write_text(STUDY)
+    (folder / "s.toml").write_text(text)
     chosen = {"stages": ["migration"], "engine": "process", **options}
     return run_study(folder / "s.toml", RunOptions(out=folder / "out", **chosen), Progress())
 
@@ -81,7 +90,9 @@ def test_the_network_follows_from_the_barriers(run: StudyRun) -> None:
     (crystal,) = stage_of(run)["crystals"]
     (law,) = crystal["carriers"]
     assert law["carrier"] == "vacancy"
-    assert {energy["value"] for energy in law["percolation"].values()} == {pytest.approx(0.15, abs=3e-3)}
+    assert set(law["percolation"]) == {"a", "b", "c"}
+    for energy in law["percolation"].values():
+        assert energy["value"] == pytest.approx(0.15, abs=3e-3)
     assert law["activation"]["value"] == pytest.approx(0.15, abs=3e-3)
     for row in law["diffusivity"]:
         assert row["walked"]["low95"] < 1.05 * row["exact"]["value"]
@@ -109,3 +120,24 @@ def test_a_second_run_computes_nothing(run: StudyRun, monkeypatch: pytest.Monkey
     again = begin(run.folder.parent)
     assert again.stages["migration"].state == "cached"
     assert (again.folder / "results.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            'mobile = "Na"',
+            "migration.mobile: 'Na', which no crystal that is searched holds; expected one of Li, O",
+        ),
+        ('level = "dear"', "migration.level: no level 'dear' in this study"),
+        ("imags = 3", "migration.imags: unknown key"),
+        ('mechanisms = ["teleport"]', "migration.mechanisms"),
+    ],
+)
+def test_bad_tables_are_refused_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, told: str
+) -> None:
+    monkeypatch.syspath_prepend(str(HERE))
+    with pytest.raises(InputError) as refusal:
+        begin(tmp_path, STUDY.replace("[migration]\n", f"[migration]\n{line}\n"))
+    assert told in str(refusal.value)

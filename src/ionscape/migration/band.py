@@ -83,18 +83,19 @@ class _Search:
         self._surface, self._settings, self._log = surface, settings, log
         self._iterations = 0
         self._known: list[Sample] = []
+        self._end_calls = 0
 
     def path(self, ends: EndPoints) -> MigrationPath:
         first = self._end(_atoms(ends.initial, 0.0), "initial")
         last = self._end(_atoms(ends.initial, ends.displacement), "final")
-        end_calls = self._surface.calls
+        self._end_calls = self._surface.calls
         images = self._first_images(ends, first, last)
         state = self._converged(images)
         while state.is_converged(self._settings) and (where := self._wanting(images, state)):
             images = refined(images, where)
             state = self._converged(images)
         modes = self._modes(images, state)
-        return self._result(images, state, end_calls, modes)
+        return self._result(images, state, modes)
 
     def _end(self, atoms: Atoms, name: str) -> Atoms:
         """Relax an end, keep its last evaluations, and freeze what the level says of it."""
@@ -154,7 +155,8 @@ class _Search:
 
     def _on_surrogate(self, images: list[Atoms]) -> BandState | None:
         state, asked = None, PATIENCE * (len(images) - 2)
-        steps = evaluations(images, self._surface, self._known, self._settings)
+        known = [*self._known, *self._surface.samples[self._end_calls :]]
+        steps = evaluations(images, self._surface, known, self._settings)
         for told in self._counted(steps):
             state = told or state
             asked -= 1
@@ -189,9 +191,7 @@ class _Search:
         saddle = images[state.profile.highest]
         return saddle_modes(saddle, atoms, self._surface, free_coordinates(images[0]))
 
-    def _result(
-        self, images: list[Atoms], state: BandState, end_calls: int, modes: SaddleModes | None
-    ) -> MigrationPath:
+    def _result(self, images: list[Atoms], state: BandState, modes: SaddleModes | None) -> MigrationPath:
         settings = self._settings
         wanting = unresolved(images, state, settings.model_copy(update={"max_images": len(images)}))
         return MigrationPath(
@@ -205,8 +205,8 @@ class _Search:
             resolved=not wanting,
             state=_in_words(state, settings, resolved=not wanting),
             iterations=self._iterations,
-            n_force_calls=self._surface.calls - end_calls,
-            n_end_calls=end_calls,
+            n_force_calls=self._surface.calls - self._end_calls,
+            n_end_calls=self._end_calls,
             initial_energy=float(images[0].get_potential_energy()),
             modes=modes,
         )

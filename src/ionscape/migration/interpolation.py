@@ -30,7 +30,7 @@ from ionscape.units import Array, Indices
 #: Pairs farther apart than this in every image do not count; Å.
 REACH = 6.0
 #: Force at which the pair potential counts as relaxed, and most steps towards it.
-_FMAX, _STEPS = 0.05, 300
+_FMAX, _STEPS = 0.01, 500
 #: Atoms that a straight line leads nearer to one another than this are turned out of each other's way; Å.
 _NEAR = 1.0
 _TURN = 0.2

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 
 from ionscape.errors import CalculationError, InputError
-from ionscape.migration.band import check_path
 from ionscape.migration.hop_ends import hop_ends, repeats_for
 from ionscape.migration.hops import Hop, Mechanism, direct_hops, interstitialcy_hops
+from ionscape.migration.interpolation import first_images
 from ionscape.migration.network import (
     Axis,
     KnownHop,
@@ -161,7 +161,7 @@ def _in_crystal(
     for name, hop in named:
         try:
             ends = hop_ends(structure, sites, hop, plan.mobile, repeats)
-            ends = check_path(ends.initial, ends.final, plan.band)
+            first_images(ends, plan.band.images, plan.band.path)
             asked.append((name, hop, BandRequest(ends, level, plan.band)))
         except InputError as error:
             asked.append((name, hop, Failure(str(error))))

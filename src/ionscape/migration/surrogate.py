@@ -10,6 +10,7 @@ decides how many evaluations a path costs, never what it gives.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 from ase import Atoms
@@ -37,6 +38,9 @@ UNEVEN = 2.5
 LENGTHS = np.geomspace(0.3, 6.0, 14)
 #: Later ones among which the most likely is taken, as parts of the last.
 NEXT_LENGTHS = np.array([0.8, 1.0, 1.25])
+
+#: Why an image is evaluated: the process is not sure of it; it climbs, and decides; only the others are left.
+Reason = Literal["unsure", "saddle", "rest"]
 
 
 class _Known:
@@ -81,15 +85,15 @@ def evaluations(
         known = _Known([*samples, *surface.samples[first:]], free, lengths)
         lengths = known.process.length * NEXT_LENGTHS
         chosen = None if settled else _relaxed(images, laid, known, settings)
-        sure = False
+        why: Reason = "unsure"
         if chosen is None:
-            chosen, sure = _next(images, surface, known)
+            chosen, why = _next(images, surface, known, settings)
         if chosen is None:
             settled = False
             yield _at_level(images, surface, settings)
             continue
         sample = surface.at(images[chosen].positions)
-        settled = settled or (sure and _is_saddle(sample, free, settings))
+        settled = settled or why == "rest" or (why == "saddle" and _is_saddle(sample, free, settings))
         yield None
 
 
@@ -130,30 +134,27 @@ def _relaxed(images: list[Atoms], laid: Array, known: _Known, settings: BandSett
     return far
 
 
-def _next(images: list[Atoms], surface: LevelSurface, known: _Known) -> tuple[int | None, bool]:
-    """Return the image to evaluate next (None once all are), and whether it decides if the band is done.
+def _next(
+    images: list[Atoms], surface: LevelSurface, known: _Known, settings: BandSettings
+) -> tuple[int | None, Reason]:
+    """Return the image to evaluate next (None once all are), and why.
 
     The least certain one as long as it is not sure; then the climbing one, which decides; then the others.
     """
     unknown = [k for k in range(1, len(images) - 1) if not surface.knows(images[k].positions)]
     if not unknown:
-        return None, True
+        return None, "rest"
     points = np.array([image.positions[known.free] for image in images])
-    climbing = climbing_image(known.process.predict(points)[0], climb=True)
+    climbing = climbing_image(known.process.predict(points)[0], climb=settings.climb)
     unsure = {k: known.process.deviation(points[k]) for k in unknown}
     worst = max(unsure, key=lambda k: unsure[k])
     if unsure[worst] > UNSURE:
-        return worst, worst == climbing
-    return (climbing, True) if climbing in unknown else (worst, climbing is None)
+        return worst, "saddle" if worst == climbing else "unsure"
+    return (climbing, "saddle") if climbing in unknown else (worst, "rest")
 
 
 def _is_saddle(sample: Sample, free: Array, settings: BandSettings) -> bool:
-    """Tell whether the forces that the level gives at the image that decides are within the tolerance.
-
-    Where none climbs nothing is known before all images are evaluated.
-    """
-    if not settings.climb:
-        return True
+    """Tell whether the forces that the level gives at the climbing image are within the tolerance."""
     forces = np.where(free, sample.forces, 0.0)
     return float(np.sqrt((forces**2).sum(axis=1).max())) <= settings.fmax_eV_per_A
 

@@ -42,7 +42,7 @@ def check_study(study: Study, crystals: Sequence[Crystal], bench: PhaseBench, st
     InputError
         If a doped cell would be charged, a dopant has no clear charge, two routes share a name, a reference value
         names no target, a formula of the contacts or windows is none, the source of phases cannot be used, or the
-        dynamics ask for a material, a level or a mobile element that is not there.
+        dynamics or the migration ask for a material, a level or a mobile element that is not there.
     MissingReferenceError
         If a competing phase has no energy at the level and may not be relaxed.
     """
@@ -59,6 +59,7 @@ def check_study(study: Study, crystals: Sequence[Crystal], bench: PhaseBench, st
     if study.dynamics is not None:
         _check_dynamics(study, study.dynamics, host)
     _check_transport(study)
+    _check_migration(study, crystals)
     systems = _systems(study, crystals)
     if stages & set(systems):
         refuse_foreign(study.stability.exclude, systems.values())
@@ -103,6 +104,8 @@ def _check_own_ends(table: ContactSettings, phases: CompetingPhases) -> None:
 
 def _check_dear(study: Study) -> None:
     kept = study.doping.keep_dear if study.doping else 0
+    if not kept and study.migration is not None and study.migration.level == "dear":
+        return  # the dear level is there for the barriers
     if bool(kept) != bool(study.levels.dear):
         raise InputError(
             f"keep_dear = {kept} {'without' if kept else 'with'} a dear level",
@@ -209,6 +212,28 @@ def _check_transport(study: Study) -> None:
             where="transport.law_from_K",
             expected=f"at most {max(study.dynamics.temperatures_K):g} K",
             remedy="Lower it, or add hotter runs.",
+        )
+
+
+def _check_migration(study: Study, crystals: Sequence[Crystal]) -> None:
+    table = study.migration
+    if table is None:
+        return
+    if table.level not in study.levels.tables():
+        raise InputError(
+            f"no level '{table.level}' in this study",
+            where="migration.level",
+            expected=f"one of {', '.join(study.levels.tables())}",
+            remedy=f"Add the table [levels.{table.level}], or name another level.",
+        )
+    searched = crystals if table.include_cathode else crystals[:1]
+    present = set().union(*(_symbols(crystal) for crystal in searched))
+    if table.mobile not in present:
+        raise InputError(
+            f"'{table.mobile}', which no crystal that is searched holds",
+            where="migration.mobile",
+            expected=f"one of {', '.join(sorted(present))}",
+            remedy="Name the ion that migrates.",
         )
 
 
