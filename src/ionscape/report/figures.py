@@ -41,7 +41,8 @@ def build_figures(folder: Path) -> list[Path]:
 
     Structure of host and cathode (Fig. 1), decomposition energies (Fig. 2a), Ewald ranking (Fig. S5),
     mutual reaction energies (Fig. 2b) with profiles, electrochemical windows with voltage profiles, those of
-    contacts (`interface_figures`), of the learned potential (`learning_figures`) and of runs of molecular dynamics (`run_figures`).
+    contacts (`interface_figures`), of the learned potential (`learning_figures`) and of runs of molecular dynamics
+    (`run_figures`).
 
     Raises
     ------

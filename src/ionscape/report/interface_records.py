@@ -34,7 +34,7 @@ class SearchStep:
 
 @dataclass(frozen=True)
 class DopedLayerRecord:
-    """A dopant in a layer: distance from the contact, energy above that in the bulk region, or why there is none."""
+    """A dopant in a layer: distance from the contact, energy above the bulk region, or why there is none."""
 
     distance: Quantity
     relative_per_atom: Quantity | None
