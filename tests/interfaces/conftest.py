@@ -1,4 +1,4 @@
-"""Makes `landscapes` importable from the tests of this folder."""
+"""Makes the modules of this folder importable from its tests, and the crystals they share."""
 
 from __future__ import annotations
 

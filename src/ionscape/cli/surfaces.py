@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from ionscape.interfaces.matching import Match, Matches
+    from ionscape.interfaces.orientation import Orientation
     from ionscape.interfaces.surface_energy import GammaRange
     from ionscape.interfaces.surfaces import Surface, SurfaceTable
     from ionscape.phases.competing import CompetingPhases
@@ -38,6 +39,25 @@ SHOWN = 12
 
 def add_commands(commands: Any) -> None:
     """Add the commands of this module."""
+    _add_surfaces(commands)
+    match = command(commands, "match", _match, "coincident superlattices of two surfaces")
+    match.add_argument("film", help="structure file, or phase:NAME")
+    match.add_argument("substrate", help="structure file, or phase:NAME")
+    match.add_argument("--film-miller", required=True, metavar="h,k,l", help="plane of the film, in its cell")
+    match.add_argument("--substrate-miller", required=True, metavar="h,k,l", help="plane of the substrate")
+    with_tolerances(match)
+    match.add_argument(
+        "--elastic",
+        action="store_true",
+        help="elastic constants of both crystals at --level: least elastic energy and strains of every match",
+    )
+    match.add_argument(
+        "--thickness-A", type=float, default=12.0, help="thickness of both slabs for --elastic, Å (default 12)"
+    )
+    with_lab(match)
+
+
+def _add_surfaces(commands: Any) -> None:
     surfaces = command(commands, "surfaces", _surfaces, "slabs of every termination and their surface energies")
     surfaces.add_argument("structure", help="structure file, or phase:NAME; Miller indices refer to its cell")
     surfaces.add_argument("--max-index", type=int, default=1, help="largest Miller index (default 1)")
@@ -63,13 +83,6 @@ def add_commands(commands: Any) -> None:
     with_relaxation(surfaces)
     with_phases(surfaces)
     surfaces.set_defaults(fmax_eV_per_A=0.03)
-
-    match = command(commands, "match", _match, "coincident superlattices of two surfaces")
-    match.add_argument("film", help="structure file, or phase:NAME")
-    match.add_argument("substrate", help="structure file, or phase:NAME")
-    match.add_argument("--film-miller", required=True, metavar="h,k,l", help="plane of the film, in its cell")
-    match.add_argument("--substrate-miller", required=True, metavar="h,k,l", help="plane of the substrate")
-    with_tolerances(match)
 
 
 def with_tolerances(added: argparse.ArgumentParser) -> None:
@@ -326,10 +339,12 @@ def _match(options: argparse.Namespace) -> Answer:
     settings = matching_of(options)
     millers = [miller_of(getattr(options, f"{n}_miller"), f"--{n}-miller") for n in ("film", "substrate")]
     crystals = [structure_named(options.film), structure_named(options.substrate)]
-    film, substrate = (orientation(c, m).vectors for c, m in zip(crystals, millers, strict=True))
+    views = [orientation(c, m) for c, m in zip(crystals, millers, strict=True)]
+    film, substrate = (view.vectors for view in views)
     found = required_matches(film, substrate, settings)
+    matches = _with_elastic_energies(found, crystals, views, options) if options.elastic else found
     payload = {
-        "matches": [_match_entry(match) for match in found],
+        "matches": [_match_entry(match) for match in matches],
         "n_matches": len(found),
         "film_vectors_A": film.tolist(),
         "substrate_vectors_A": substrate.tolist(),
@@ -337,7 +352,21 @@ def _match(options: argparse.Namespace) -> Answer:
         "substrate_miller": list(millers[1]),
         "settings": settings.model_dump(),
     }
-    return Answer(payload, _match_text(found))
+    return Answer(payload, _match_text(matches))
+
+
+def _with_elastic_energies(
+    found: Matches, crystals: Sequence[Structure], views: Sequence[Orientation], options: argparse.Namespace
+) -> list[Match]:
+    from ionscape.interfaces.stiffness import Stiffness, elastic_constants, least_energy, plane_constants
+
+    level = level_of(options)
+    with laboratory(options) as lab:
+        sides = [
+            Stiffness(plane_constants(elastic_constants(bulk, view.frame, level, lab)), options.thickness_A)
+            for bulk, view in zip(crystals, views, strict=True)
+        ]
+    return [least_energy(match, sides[0], sides[1]) for match in found]
 
 
 def _match_entry(match: Match) -> dict[str, Any]:
@@ -347,11 +376,13 @@ def _match_entry(match: Match) -> dict[str, Any]:
         "film_matrix": match.film_matrix.tolist(),
         "substrate_matrix": match.substrate_matrix.tolist(),
         "film_strain": match.film_strain.tolist(),
+        "substrate_strain": match.substrate_strain.tolist(),
+        **({} if match.elastic_energy is None else {"elastic_energy_eV_per_A2": match.elastic_energy}),
         "mirrored": match.mirrored,
     }
 
 
-def _match_text(found: Matches) -> str:
+def _match_text(found: Sequence[Match]) -> str:
     rows = [
         (f"{m.area:.2f}", f"{100 * m.mean_strain:.3f}", _matrix(m.film_matrix), _matrix(m.substrate_matrix),
          "turned over" if m.mirrored else "")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ionscape.interfaces.assembly import Interface, join
+from ionscape.errors import InputError
+from ionscape.interfaces.assembly import FILM_SHARE, Interface, join
 from ionscape.interfaces.facets import miller_text
-from ionscape.interfaces.matching import Match, Matches, required_matches
-from ionscape.interfaces.settings import MatchPlan, MatchSettings
+from ionscape.interfaces.matching import Match, Matches, required_matches, shared
+from ionscape.interfaces.settings import AssemblySettings, MatchPlan, MatchSettings
 from ionscape.interfaces.slabs import Slab
+from ionscape.interfaces.stiffness import Stiffness, elastic_energy, least_energy
 from ionscape.units import Count
 
 #: So many matches are recorded, the first of the ranking.
@@ -40,8 +42,13 @@ class MatchedPair:
     interface: Interface
 
 
-def match_pair(film: Slab, substrate: Slab, plan: MatchPlan) -> MatchedPair:
+def match_pair(
+    film: Slab, substrate: Slab, plan: MatchPlan, stiffness: tuple[Stiffness, Stiffness] | None = None
+) -> MatchedPair:
     """Return the coincidences of two slabs and the interface at the one that the plan takes.
+
+    With the stiffness of film and substrate every match carries its elastic energy: the least there is where the
+    plan shares the misfit by stiffness, else that of its own sharing.
 
     Raises
     ------
@@ -50,14 +57,28 @@ def match_pair(film: Slab, substrate: Slab, plan: MatchPlan) -> MatchedPair:
     """
     settings = MatchSettings(**{name: getattr(plan, name) for name in MatchSettings.model_fields})
     found = required_matches(film.vectors, substrate.vectors, settings)
-    chosen = chosen_match(found, film, plan.max_mean_strain_percent)
+    chosen = _strained(chosen_match(found, film, plan.max_mean_strain_percent), plan.assembly, stiffness)
     return MatchedPair(
         name=f"{film.formula} {miller_text(film.miller)} | {substrate.formula} {miller_text(substrate.miller)}",
         n_matches=len(found),
-        matches=tuple(found[:RECORDED]),
+        matches=tuple(_strained(match, plan.assembly, stiffness) for match in found[:RECORDED]),
         chosen=chosen,
         interface=join(film, substrate, chosen, plan.assembly),
     )
+
+
+def _strained(match: Match, settings: AssemblySettings, stiffness: tuple[Stiffness, Stiffness] | None) -> Match:
+    if settings.strain in FILM_SHARE:
+        match = shared(match, FILM_SHARE[settings.strain])
+        return match if stiffness is None else replace(match, elastic_energy=elastic_energy(match, *stiffness))
+    if stiffness is None:
+        raise InputError(
+            "strain = 'stiffness' without elastic constants",
+            where="matching",
+            expected="the stiffness of both crystals",
+            remedy="Give it, or share the strain otherwise.",
+        )
+    return least_energy(match, *stiffness)
 
 
 def chosen_match(found: Matches, film: Slab, max_mean_strain_percent: float | None = None) -> Match:

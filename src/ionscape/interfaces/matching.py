@@ -26,6 +26,8 @@ from ionscape.units import Area, AreaArray, Array, CellArray, Indices, Number, N
 
 #: Slack of comparisons with the tolerances: what rounding does to equal numbers.
 ROUNDING = 1e-9
+#: Least width of the bins of lengths: narrower ones gain nothing and lose digits.
+LEAST_BIN = 1e-3
 #: Bases that can be as good as the reduced one (a, b), rows in a and b: the first is that one itself.
 VARIANTS = np.array(
     [
@@ -60,7 +62,8 @@ class Match:
     area
         Area of the substrate's superlattice.
     film_strain, substrate_strain
-        Strain of each crystal in its own axes, (2, 2); as found, the film takes up all of the misfit.
+        Strain of each crystal in its own axes (of a film that is turned over: seen from above), (2, 2); as
+        found, the film takes up all of the misfit.
     mean_strain
         Mean absolute principal strain of the misfit; see `ionscape.interfaces.strain`.
     mirrored
@@ -205,23 +208,44 @@ def _coincident(
     products = substrates.products @ _PRODUCTS.transpose(0, 2, 1)
     points = np.concatenate([np.sqrt(products[..., ::2]), angles_of(products)[..., None]], axis=2)
     own = np.column_stack([films.lengths, films.angles])
-    # only bases that some reduced film basis can match: the first always, others where lengths or angles nearly
-    # tie
+    # only bases that some reduced film basis can match: the first, and others where lengths or angles nearly tie
     low, high = _window(np.array([0.0, 0.0, own[:, 2].min()]), np.array([0.0, 0.0, own[:, 2].max()]), settings)
     lengths = _window(points[..., 1], points[..., 1], settings)[1]
     longest = _window(lengths, lengths, settings)[1]
     usable = (points[..., 0] <= longest) & (points[..., 2] >= low[2]) & (points[..., 2] <= high[2])
     variant, row = np.nonzero(usable)
     chosen = points[usable]
-    order = np.argsort(chosen[:, 0])
-    first, last = _window(own[:, 0], own[:, 0], settings)
-    starts = np.searchsorted(chosen[order, 0], first)
-    counts = np.maximum(np.searchsorted(chosen[order, 0], last, side="right") - starts, 0)
-    film = np.repeat(np.arange(len(own)), counts)
-    place = np.arange(len(film)) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(starts, counts)
-    other = order[place]
+    film, other = _candidates(own, chosen, settings)
     good = within_tolerances(own[film], chosen[other], settings)
     return film[good], row[other[good]], variant[other[good]]
+
+
+def _candidates(film: Array, substrate: Array, settings: MatchSettings) -> tuple[Indices, Indices]:
+    """Return pairs of rows (|a|, |b|, angle) whose lengths may match: indices of both, (n,) each.
+
+    The substrate's are sorted by |a| in bins as wide as the tolerance, in each of them by |b|: one sorted key.
+    What matches a row of the film lies in its own bin or one beside it, within a window of |b|.
+    """
+    relative, absolute = settings.length_tolerance, settings.length_tolerance_A
+    if relative is None:
+        width, places = max(absolute, LEAST_BIN) * (1 + ROUNDING), [rows[:, 0] for rows in (film, substrate)]
+    else:
+        width = max(-float(np.log1p(-relative)), LEAST_BIN) * (1 + ROUNDING)
+        places = [np.log(rows[:, 0]) for rows in (film, substrate)]
+    origin = min(float(place.min()) for place in places)
+    bins, theirs = (np.floor((place - origin) / width) for place in places)
+    apart = 4.0 * float(max(film[:, 1].max(), substrate[:, 1].max())) + 2.0 * absolute
+    order = np.lexsort((substrate[:, 1], theirs))
+    keys = theirs[order] * apart + substrate[order, 1]
+    low, high = _window(film[:, 1], film[:, 1], settings)
+    starts = np.concatenate([np.searchsorted(keys, (bins + step) * apart + low) for step in (-1, 0, 1)])
+    ends = np.concatenate(
+        [np.searchsorted(keys, (bins + step) * apart + high, side="right") for step in (-1, 0, 1)]
+    )
+    counts = np.maximum(ends - starts, 0)
+    ours = np.repeat(np.tile(np.arange(len(film)), 3), counts)
+    place = np.arange(len(ours)) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(starts, counts)
+    return ours, order[place]
 
 
 def _window(least: Array, most: Array, settings: MatchSettings) -> tuple[Array, Array]:

@@ -109,10 +109,10 @@ def orientation(bulk: Structure, miller: Miller, precision: Length = 0.02) -> Or
     primitive, group = primitive_crystal(bulk, precision)
     lattice = np.array(primitive.lattice.matrix)
     m = indices_in(np.array(bulk.lattice.matrix), lattice, given)
-    reciprocal: Array = m @ np.linalg.inv(lattice).T
+    reciprocal = np.asarray(m, dtype=np.float64) @ np.linalg.inv(lattice).T
     spacing = 1.0 / float(np.linalg.norm(reciprocal))
     basis = plane_basis(m, lattice)
-    frame = _frame(np.asarray(basis @ lattice, dtype=float), reciprocal)
+    frame = _frame(basis.astype(np.float64) @ lattice, reciprocal)
     axes = lattice @ frame.T
     turned = basis @ axes
     fractional = np.array(primitive.frac_coords)

@@ -153,4 +153,9 @@ class MatchPlan(MatchSettings):
         description="Where given, the smallest coincidence with at most this mean strain is taken, %; without "
         "it that of least strain.",
     )
+    elastic: bool = Field(
+        False,
+        description="Whether elastic constants are calculated, for the elastic energy of the misfit; with "
+        "strain = 'stiffness' they always are.",
+    )
     assembly: AssemblySettings = Field(default_factory=AssemblySettings, description="How the slabs are joined.")

@@ -14,7 +14,7 @@ from ionscape.interfaces.orientation import Orientation, orientation
 from ionscape.interfaces.settings import Miller, SlabSettings
 from ionscape.interfaces.split_planes import repeated
 from ionscape.structures.charges import formal_charges
-from ionscape.units import Area, Array, CellArray, Count, Length, Number, Unit
+from ionscape.units import Area, Array, CellArray, Count, FractionalArray, Length, Number, Unit
 
 if TYPE_CHECKING:
     from pymatgen.core import Composition, Structure
@@ -69,6 +69,8 @@ class Slab:
         Height of the lower cut, in units of the spacing, from the same zero as `shift`.
     spacing
         Distance of the lattice planes.
+    frame
+        Rows are the axes of the slab in those of the crystal that was given, (3, 3).
     charges
         Formal charges by element; empty if not known, and then everything counts as neutral.
     """
@@ -91,6 +93,7 @@ class Slab:
     formula_units: Number
     bottom: Number
     spacing: Length
+    frame: FractionalArray
     charges: Annotated[Mapping[str, float], Unit("e")]
 
     @property
@@ -235,6 +238,7 @@ def slab_at(crystal: Orientation, cut: Cut, charges: Mapping[str, float], settin
         formula_units=units,
         bottom=bottom,
         spacing=crystal.spacing,
+        frame=crystal.frame,
         charges=dict(charges),
     )
 

@@ -107,9 +107,18 @@ class SurfaceTable:
     reservoir: str = ""
 
     def lowest(self, miller: Miller) -> Surface | None:
-        """Return the surface of least γ on one plane; nothing if none has a γ."""
-        found = [one for one in self.surfaces if one.slab.miller == miller and isinstance(one.gamma, float)]
-        return min(found, key=lambda one: float(one.gamma)) if found else None  # type: ignore[arg-type]
+        """Return the surface of least γ on one plane; nothing if none has a γ.
+
+        Relaxed ones go before those as cut, whole formula units without dipole before all that depends on
+        chemical potentials.
+        """
+        found = [(one, one.gamma) for one in self.surfaces if one.slab.miller == miller]
+        known = [
+            (not one.relaxed, not _plain(one.slab), g, k)
+            for k, (one, g) in enumerate(found)
+            if isinstance(g, float)
+        ]
+        return found[min(known)[3]][0] if known else None
 
 
 @dataclass(frozen=True)
@@ -215,9 +224,14 @@ def chosen_planes(facets: Facets, settings: SurfaceSettings) -> list[Miller]:
 def _wanted(plane: Plane) -> list[Slab]:
     found = [plane.slab(cut.index) for cut in plane.cuts]
     settings = plane.settings
-    flat = [slab for slab in found if not slab.polar and slab.stoichiometric and slab.symmetric]
+    flat = [slab for slab in found if _plain(slab) and slab.symmetric]
     only = isinstance(settings, SurfaceSettings) and settings.terminations == "non-polar"
     return flat if only and flat else found
+
+
+def _plain(slab: Slab) -> bool:
+    """Return whether γ = (E_slab − E_bulk)/2A holds for a slab: whole formula units, no dipole."""
+    return slab.stoichiometric and not slab.polar
 
 
 def _energy(outcome: Outcome) -> Energy | Failure:
@@ -242,14 +256,17 @@ def _gamma(
 def _kept(
     cases: Sequence[_Case], bulk: EnergyPerAtom, settings: SurfaceSettings, bench: SurfaceBench
 ) -> list[_Case]:
-    """Return the cases of lowest unrelaxed γ of every plane, those whose γ is known first."""
+    """Return the cases of lowest unrelaxed γ of every plane, whole formula units without dipole first."""
     kept: list[_Case] = []
     for plane in dict.fromkeys(id(case.plane) for case in cases):
-        own = [case for case in cases if id(case.plane) == plane]
-        values = {id(case): _gamma(case.slabs[0], case.first, bulk, bench)[0] for case in own}
-        known = [case for case in own if isinstance(values[id(case)], float)]
-        known.sort(key=lambda case: float(values[id(case)]))  # type: ignore[arg-type]
-        kept += known[: settings.keep]
+        ranked: list[tuple[bool, float, int]] = []
+        for k, case in enumerate(cases):
+            if id(case.plane) != plane:
+                continue
+            gamma, _ = _gamma(case.slabs[0], case.first, bulk, bench)
+            if isinstance(gamma, float):
+                ranked.append((not _plain(case.slabs[0]), gamma, k))
+        kept += [cases[k] for *_, k in sorted(ranked)[: settings.keep]]
     return kept
 
 

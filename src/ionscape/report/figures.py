@@ -25,6 +25,7 @@ from ionscape.report.records import DopedContent, StudyRecord, Target
 from ionscape.report.run_figures import run_figures
 from ionscape.report.structure_figure import structure_figure
 from ionscape.report.style import save
+from ionscape.report.surface_figures import surface_figures
 from ionscape.report.typography import converted, significant
 from ionscape.report.window_figures import voltage_profile_figure, window_figure
 from ionscape.stability.contact import ContactMatrix
@@ -83,6 +84,7 @@ def _figures(record: StudyRecord) -> Iterator[tuple[str, Figure]]:
         yield EWALD, ewald_figure(rankings, level=cheap_level_name(record))
     yield from _contact_figures(record)
     yield from _window_figures(record)
+    yield from surface_figures(record)
     yield from interface_figures(record)
     yield from learning_figures(record)
     yield from run_figures(record, dopant(record))

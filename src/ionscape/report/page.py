@@ -40,6 +40,7 @@ from ionscape.report.run_figures import (
     density_stem,
     van_hove_stem,
 )
+from ionscape.report.surface_figures import layers_stem, shape_stem
 from ionscape.report.templating import templates
 from ionscape.report.transport_table import SPEEDS, WAYS, estimate_html
 from ionscape.report.typography import decimals
@@ -57,6 +58,8 @@ STAGE_NAMES = {
     "stability": "decomposition energies",
     "contact": "contact reactions",
     "window": "electrochemical windows",
+    "surfaces": "surface energies",
+    "match": "coherent interface",
     "interface": "interfaces",
     "potential": "learned potential",
     "dynamics": "molecular dynamics",
@@ -71,6 +74,8 @@ NAMES = {
     "profiles": PROFILES,
     "window": WINDOW,
     "voltages": VOLTAGES,
+    "layers": layers_stem,
+    "shape": shape_stem,
     "adhesion": ADHESION,
     "registry": REGISTRY,
     "segregation": SEGREGATION,

@@ -25,15 +25,27 @@ from ionscape.report.records import (
     StudyRecord,
     Target,
 )
+from ionscape.report.surface_records import match_record, surfaces_record
 from ionscape.report.transport_reading import dynamics_record, transport_record
 from ionscape.report.values import known, plain, quantity
 
 FORMAT = 1
 STAGES = (
-    "host", "voids", "doping", "stability", "contact", "window", "interface", "potential", "dynamics", "transport",
-)  # fmt: skip
+    "host",
+    "voids",
+    "doping",
+    "stability",
+    "contact",
+    "window",
+    "surfaces",
+    "match",
+    "interface",
+    "potential",
+    "dynamics",
+    "transport",
+)
 #: Stages that a study need not have: they are pending only where they are recorded as empty.
-OPTIONAL = ("contact", "window", "interface", "potential", "dynamics", "transport")
+OPTIONAL = ("contact", "window", "surfaces", "match", "interface", "potential", "dynamics", "transport")
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 _T = TypeVar("_T")
 _REMEDY = "Run `ionscape run` again; it writes results.json anew from the stored calculations."
@@ -96,6 +108,8 @@ def _stages(part: Callable[..., Any]) -> dict[str, Any]:
         "windows": part("window", lambda node: tuple(map(electrochemical_window, node.get("windows", ())))),
         "window_conditions": part("window", lambda node: str(node.get("conditions") or "")),
         "window_no_intervals": part("window", lambda node: str(node.get("no_intervals") or "")),
+        "surfaces": part("surfaces", surfaces_record),
+        "match": part("match", match_record),
         "interfaces": part("interface", interface_records),
         "potential": part("potential", potential_record),
         "dynamics": part("dynamics", dynamics_record),

@@ -13,6 +13,7 @@ from typing import Any
 from ionscape.report.interface_records import InterfaceRecord
 from ionscape.report.potential_records import PotentialRecord
 from ionscape.report.quantity import Quantity
+from ionscape.report.surface_records import MatchRecord, SurfacesRecord
 from ionscape.report.transport_records import DynamicsRecord, TransportRecord
 from ionscape.stability.contact import ContactMatrix
 from ionscape.stability.window import ElectrochemicalWindow
@@ -172,6 +173,8 @@ class StudyRecord:
         Electrochemical windows.
     window_conditions, window_no_intervals
         Temperature and pressures of the gases for them, and why they carry no intervals; empty if 0 K, if they do.
+    surfaces, match
+        Surfaces of the crystals, and the coherent interface of two of them; empty and None if the study has none.
     interfaces
         Contacts of two crystals that were joined and searched.
     potential, dynamics, transport
@@ -205,6 +208,8 @@ class StudyRecord:
     windows: tuple[ElectrochemicalWindow, ...]
     window_conditions: str
     window_no_intervals: str
+    surfaces: tuple[SurfacesRecord, ...]
+    match: MatchRecord | None
     interfaces: tuple[InterfaceRecord, ...]
     potential: PotentialRecord | None
     dynamics: DynamicsRecord | None

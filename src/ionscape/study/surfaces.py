@@ -8,6 +8,7 @@ from ionscape.errors import CalculationError, InputError
 from ionscape.interfaces.match_stage import MatchedPair, match_pair
 from ionscape.interfaces.settings import Miller, SurfaceSettings
 from ionscape.interfaces.slabs import Plane, Slab
+from ionscape.interfaces.stiffness import Stiffness, elastic_constants, plane_constants
 from ionscape.interfaces.surfaces import SurfaceBench, SurfaceTable, find_surfaces
 from ionscape.phases.competing import CompetingPhases
 from ionscape.results import Failure
@@ -41,7 +42,16 @@ def match_crystals(run: Run) -> MatchedPair:
     assert plan is not None  # noqa: S101  `stages_of` leaves the stage out without its table
     film = slab_of_study(run, plan.film, plan.film_miller, plan.film_termination)
     substrate = slab_of_study(run, plan.substrate, plan.substrate_miller, plan.substrate_termination)
-    return match_pair(film, substrate, plan)
+    if not plan.elastic and plan.assembly.strain != "stiffness":
+        return match_pair(film, substrate, plan)
+    sides = [_stiffness(run, role, slab) for role, slab in ((plan.film, film), (plan.substrate, substrate))]
+    return match_pair(film, substrate, plan, (sides[0], sides[1]))
+
+
+def _stiffness(run: Run, role: str, slab: Slab) -> Stiffness:
+    bulk = relaxed_crystal(run, role, "match").structure
+    constants = elastic_constants(bulk, slab.frame, run.deciding, run.lab)
+    return Stiffness(plane_constants(constants), slab.thickness)
 
 
 def slab_of_study(run: Run, role: str, miller: Miller, termination: int | None) -> Slab:
