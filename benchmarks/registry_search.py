@@ -194,7 +194,7 @@ def summary(found: dict[str, list[list[float]]], one: Landscape) -> dict[str, An
 
 
 def regret_curves(found: dict[str, dict[str, list[list[float]]]], landscapes: list[Landscape]) -> Path:
-    """Draw the median of the lowest energy so far above the minimum against the evaluations, one panel a contact."""
+    """Draw the median of the lowest energy so far above the minimum against the evaluations, a panel a contact."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
