@@ -71,22 +71,12 @@ def interface_figures(record: StudyRecord) -> Iterator[tuple[str, Figure]]:
     bars = adhesion_bars(record)
     if bars:
         yield ADHESION, adhesion_figure(bars)
-    profiles = [(one.name, one) for one in contacts if one.segregation]
-    for name, contact in profiles[:1]:
-        drawn = (
-            [layer for layer in contact.segregation.layers if layer.relative_per_atom]
-            if contact.segregation
-            else []
-        )
+    for contact in contacts[:1]:
+        layers = contact.segregation.layers if contact.segregation else ()
+        known = [(one.distance.value, one.relative_per_atom) for one in layers]
+        drawn = [(distance, converted(e, "meV/atom")) for distance, e in known if e is not None]
         if drawn:
-            yield (
-                SEGREGATION,
-                segregation_figure(
-                    [layer.distance.value for layer in drawn],
-                    [converted(layer.relative_per_atom, "meV/atom") for layer in drawn if layer.relative_per_atom],
-                    label=name,
-                ),
-            )
+            yield SEGREGATION, segregation_figure(drawn, label=contact.name)
 
 
 def regret_series(contact: InterfaceRecord) -> RegretSeries:
@@ -99,9 +89,7 @@ def regret_series(contact: InterfaceRecord) -> RegretSeries:
 
 def adhesion_bars(record: StudyRecord) -> list[AdhesionBar]:
     """Return the works of adhesion of all contacts, with those that another study reports."""
-    reported = {
-        c.target: c.study.value for c in record.comparison if c.quantity.replace("_", " ") == "work of adhesion"
-    }
+    reported = {c.target: c.study.value for c in record.comparison if c.quantity == "work of adhesion"}
     bars = []
     for contact in record.interfaces:
         work = contact.work("work_of_adhesion")
@@ -114,7 +102,7 @@ def adhesion_bars(record: StudyRecord) -> list[AdhesionBar]:
 
 
 def regret_figure(series: Sequence[RegretSeries], *, width: float = ONE_COLUMN) -> Figure:
-    """Registry search: every evaluation (points) and the lowest energy so far (lines), J/m² above the best.
+    """Search for the registry: every evaluation (points) and the lowest so far (lines), J/m² above the best.
 
     Parameters
     ----------
@@ -168,20 +156,20 @@ def adhesion_figure(bars: Sequence[AdhesionBar], *, width: float = ONE_COLUMN) -
     if not bars:
         raise nothing_to_draw("works of adhesion", "at least one contact")
     marks = (
-        ("cleavage", "frozen slabs", {"marker": "D", "color": PALETTE[1], "linestyle": "none"}),
-        ("strain_corrected", "strain-corrected", {"marker": "s", "color": PALETTE[2], "linestyle": "none"}),
-        ("reported", "reported", {"marker": "o", "color": INK, "markerfacecolor": "none", "linestyle": "none"}),
+        ("cleavage", "frozen slabs", "D", PALETTE[1], PALETTE[1]),
+        ("strain_corrected", "strain-corrected", "s", PALETTE[2], PALETTE[2]),
+        ("reported", "reported", "o", INK, "none"),
     )
     with journal_style():
         figure = new_figure(width, 1.1 + 0.32 * len(bars))
         axes = figure.add_subplot()
         rows = np.arange(len(bars))
         axes.barh(rows, [bar.work for bar in bars], height=0.5, color=PALETTE[0], label="work of adhesion")
-        for name, label, style in marks:
+        for name, label, marker, colour, fill in marks:
             known = [(getattr(bar, name), row) for bar, row in zip(bars, rows, strict=True)]
-            points = [(value, row) for value, row in known if value is not None]
-            if points:
-                axes.plot(*zip(*points, strict=True), label=label, markersize=4.5, **style)
+            points = np.array([(value, row) for value, row in known if value is not None]).reshape(-1, 2)
+            if len(points):
+                axes.plot(*points.T, marker, color=colour, markerfacecolor=fill, markersize=4.5, label=label)
         axes.axvline(0.0, color=MUTED, linewidth=0.6)
         axes.set_yticks(rows, [formula_math(bar.label) for bar in bars])
         axes.invert_yaxis()
@@ -191,18 +179,14 @@ def adhesion_figure(bars: Sequence[AdhesionBar], *, width: float = ONE_COLUMN) -
 
 
 def segregation_figure(
-    distances_A: Sequence[float],
-    energies_meV_per_atom: Sequence[float],
-    *,
-    label: str = "",
-    width: float = ONE_COLUMN,
+    layers: Sequence[tuple[float, float]], *, label: str = "", width: float = ONE_COLUMN
 ) -> Figure:
-    """Energy of a dopant by layer, meV/atom above the bulk region, against the distance from the contact, Å.
+    """Energy of a dopant by layer, meV/atom above that in the bulk region, against its distance from the contact.
 
     Parameters
     ----------
-    distances_A, energies_meV_per_atom
-        One of each layer, from the contact inwards; the last is the bulk region.
+    layers
+        Distance (Å) and energy (meV/atom) of each, from the contact inwards; the last is the bulk region.
     label
         Name of the contact.
     width
@@ -213,12 +197,12 @@ def segregation_figure(
     InputError
         If there is no layer.
     """
-    if not len(distances_A):
+    if not layers:
         raise nothing_to_draw("doped layers", "at least one layer")
     with journal_style():
         figure = new_figure(width, 2.2)
         axes = figure.add_subplot()
-        axes.plot(distances_A, energies_meV_per_atom, "o-", color=PALETTE[0])
+        axes.plot([x for x, _ in layers], [e for _, e in layers], "o-", color=PALETTE[0])
         axes.axhline(0.0, color=MUTED, linewidth=0.6)
         axes.set(xlabel="Distance from the contact (Å)", ylabel="Energy above the bulk region (meV/atom)")
         if label:

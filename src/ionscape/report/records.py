@@ -174,8 +174,9 @@ class StudyRecord:
         Electrochemical windows.
     window_conditions, window_no_intervals
         Temperature and pressures of the gases for them, and why they carry no intervals; empty if 0 K, if they do.
-    surfaces, match, interfaces
+    surfaces, match
         Surfaces of the crystals, and the coherent interface of two of them; empty and None if the study has none.
+    interfaces
         Contacts of two crystals that were joined and searched.
     potential, dynamics, transport, migration
         The learned potential, molecular dynamics, ion transport in its runs, and migration barriers; None if the

@@ -129,6 +129,27 @@ REFERENCES = {
         "L. Wang, T. Maxisch, G. Ceder, Phys. Rev. B 73, 195107 (2006)",
         "10.1103/PhysRevB.73.195107",
     ),
+    "adhesion": Reference(
+        "Work of adhesion and interface energy",
+        "M. W. Finnis, J. Phys.: Condens. Matter 8, 5811 (1996)",
+        "10.1088/0953-8984/8/32/003",
+    ),
+    "expected improvement": Reference(
+        "Expected improvement",
+        "D. R. Jones, M. Schonlau, W. J. Welch, J. Glob. Optim. 13, 455 (1998)",
+        "10.1023/A:1008306431147",
+    ),
+    "gaussian processes": Reference(
+        "Gaussian processes",
+        "C. E. Rasmussen, C. K. I. Williams, Gaussian Processes for Machine Learning (2006)",
+        "10.7551/mitpress/3206.001.0001",
+    ),
+    "batches": Reference(
+        "Batches of a Bayesian search",
+        "D. Ginsbourger, R. Le Riche, L. Carraro, Computational Intelligence in Expensive Optimization Problems, "
+        "131 (2010)",
+        "10.1007/978-3-642-10701-6_6",
+    ),
     "nvt": Reference(
         "Nosé–Hoover chains",
         "G. J. Martyna, M. L. Klein, M. Tuckerman, J. Chem. Phys. 97, 2635 (1992)",
@@ -255,6 +276,8 @@ def references_of(
     keys += ["window"] if "window" in stages else []
     keys += ["tasker", "thickness", "surface potentials", "wulff"] if "surfaces" in stages else []
     keys += ["match"] if "match" in stages else []
+    if "interface" in stages:
+        keys += ["adhesion", "gaussian processes", "expected improvement", "batches"]
     if stages & {"stability", "contact", "window"}:
         keys += ["hull", "simplex", "gases", "metastability", "materials project"]
         keys += ["gases at conditions"] if "gases" in conditions else []
