@@ -10,7 +10,7 @@ import numpy as np
 
 from ionscape.electronic.states import ProjectedStates
 from ionscape.errors import InputError, unreadable
-from ionscape.levels.gpaw.datasets import missing_installation
+from ionscape.levels.gpaw.datasets import know_made_datasets, missing_installation
 from ionscape.structures.density import DensityGrid
 from ionscape.structures.exchange import to_structure
 from ionscape.units import Energy, Length
@@ -34,6 +34,7 @@ def open_calculation(path: str | Path) -> Any:
         )
     from gpaw.new.ase_interface import GPAW
 
+    know_made_datasets()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
