@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/chgnet_against_gpaw.py FRAMES
 
 FRAMES are those of `gpaw_taught.py` (DIR/frames.extxyz): the primitive cell, its atoms displaced by thermal flight
-and dynamics at 600 K. The result is written to results/chgnet_against_gpaw.json; it says how many frames there were.
+and dynamics at 600 K. The result, with the number of frames, is written to results/chgnet_against_gpaw.json.
 """
 
 from __future__ import annotations
