@@ -16,7 +16,7 @@ from ionscape.errors import InputError
 
 needs_gpaw = pytest.mark.skipif(importlib.util.find_spec("gpaw") is None, reason="make install-dft")
 CHEAP = ["--level-setting", "cutoff_eV=250.0", "--level-setting", "kpoints=[1, 1, 1]"]
-CHEAP += ["--level-setting", "datasets={Li='paw'}"]
+CHEAP += ["--level-setting", "datasets={Li='paw'}", "--level-setting", "finite_basis_correction=false"]
 
 
 @pytest.fixture

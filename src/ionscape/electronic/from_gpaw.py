@@ -10,10 +10,10 @@ import numpy as np
 
 from ionscape.electronic.states import ProjectedStates
 from ionscape.errors import InputError, unreadable
-from ionscape.levels.gpaw.datasets import missing_installation
+from ionscape.levels.gpaw.datasets import know_made_datasets, missing_installation
 from ionscape.structures.density import DensityGrid
 from ionscape.structures.exchange import to_structure
-from ionscape.units import Energy, Length
+from ionscape.units import Energy
 
 #: Grid of energies about the gap, eV, and width of the Gaussians that states are shown with, eV.
 BELOW, ABOVE, STEP, WIDTH = 12.0, 8.0, 0.01, 0.05
@@ -34,6 +34,7 @@ def open_calculation(path: str | Path) -> Any:
         )
     from gpaw.new.ase_interface import GPAW
 
+    know_made_datasets()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -81,15 +82,11 @@ def _projected(dos: Any, energies: Any, place: tuple[int, int, int], spins: int,
     return np.asarray(values)
 
 
-def density_of(calculator: Any, source: str, spacing: Length = 0.1) -> DensityGrid:
-    """Return the all-electron density, e/Å³, on the calculation's own grid refined to about `spacing` Å."""
-    coarse = np.linalg.norm(calculator.atoms.cell.array, axis=1).max() / max(
-        calculator.get_number_of_grid_points()
-    )
-    refinement = 4 if coarse / 2 > spacing else 2
+def density_of(calculator: Any, source: str) -> DensityGrid:
+    """Return the all-electron density, e/Å³, on a grid twice as fine as the calculation's own (0.1 Å or less)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        values = np.asarray(calculator.get_all_electron_density(gridrefinement=refinement))
+        values = np.asarray(calculator.get_all_electron_density(gridrefinement=2))
     return DensityGrid(values, to_structure(calculator.atoms), source)
 
 

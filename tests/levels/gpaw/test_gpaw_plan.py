@@ -73,6 +73,18 @@ def test_lithium_with_its_core_in_the_valence_is_made_once_and_kept(tmp_path, mo
     assert file.stat().st_mtime_ns == made
     assert datasets.valence_electrons(["Li", "O"], settings) == {"Li": 3, "O": 6}
     assert list(tmp_path.rglob("*")) == [file.parent, file]
+    assert str(file.parent) in gpaw.setup_paths
+
+
+def test_a_reader_knows_where_made_data_sets_are(tmp_path, monkeypatch):
+    import gpaw
+
+    monkeypatch.setenv(datasets.CACHE, str(tmp_path))
+    monkeypatch.setattr(gpaw, "setup_paths", ["elsewhere"])
+    datasets.know_made_datasets()
+    datasets.know_made_datasets()
+    assert len(gpaw.setup_paths) == 2
+    assert gpaw.setup_paths[0].startswith(str(tmp_path))
 
 
 def test_the_identity_tells_the_projector_of_u_and_not_where_logs_go():

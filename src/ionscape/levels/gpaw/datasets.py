@@ -126,17 +126,26 @@ def _found(name: str) -> Path | None:
 
 
 def _made(symbol: str, kind: str, functional: str) -> Path:
-    """Return the data set from the cache, making it there if need be; the folder joins GPAW's search path."""
-    from gpaw import setup_paths
-
-    name = _file_name(symbol, kind, functional)
-    root = Path(os.environ.get(CACHE) or Path.home() / ".cache" / "ionscape")
-    folder = root / f"gpaw-datasets-{versions()['gpaw']}"
+    """Return the data set from the cache, making it there if need be; its folder joins GPAW's search path."""
+    name, folder = _file_name(symbol, kind, functional), _folder()
     if not (folder / name).is_file():
         _generate(symbol, kind, functional, folder)
-    if str(folder) not in [str(path) for path in setup_paths]:
-        setup_paths.insert(0, str(folder))
+    know_made_datasets()
     return folder / name
+
+
+def know_made_datasets() -> None:
+    """Add the folder of the data sets made here to those that GPAW searches."""
+    from gpaw import setup_paths
+
+    folder = str(_folder())
+    if folder not in [str(path) for path in setup_paths]:
+        setup_paths.insert(0, folder)
+
+
+def _folder() -> Path:
+    root = Path(os.environ.get(CACHE) or Path.home() / ".cache" / "ionscape")
+    return root / f"gpaw-datasets-{versions()['gpaw']}"
 
 
 def _generate(symbol: str, kind: str, functional: str, folder: Path) -> None:

@@ -91,9 +91,10 @@ class GPAWSettings(Settings):
         description="Density mixers, tried in this order until one converges; the result says which did.",
     )
     finite_basis_correction: bool = Field(
-        default=False, description="Correct the stress for the change of the basis with the cell (Francis & "
-        "Payne); costs two more energies per calculation. Needed below about 800 eV wherever the cell moves."
-    )  # fmt: skip
+        default=True,
+        description="Correct the stress for the change of the basis with the cell (Francis & Payne), by two more "
+        "energies at the first structure of a calculation; without it cells relax wrongly below about 800 eV.",
+    )
     restart_file: str | None = Field(
         None, description="File (.gpw) in which density and wave functions are kept, and from which they "
         "are taken when the same cell is computed again. No part of the level's identity."
