@@ -151,7 +151,11 @@ def gate(node: Mapping[str, Any] | None) -> Gate | None:
     quality = node.get("calibration") or {}
     return Gate(
         frames=int(plain(node["frames"])),
-        numbers={name: _shown(node[name], unit) for name, unit in _GATE.items() if _is_known(node.get(name))},
+        numbers={
+            name: _shown(node[name], unit)
+            for name, unit in _GATE.items()
+            if name in node and _is_known(node[name])
+        },
         coverage=_number(quality.get("coverage_two")),
         rank_correlation=_number(quality.get("rank_correlation")),
         passed=bool(node["passed"]),
@@ -169,7 +173,7 @@ def _shown(node: Any, unit: str) -> float:
 
 
 def _is_known(node: Any) -> bool:
-    return node is not None and not (isinstance(node, Mapping) and "unavailable" in node)
+    return not (isinstance(node, Mapping) and "unavailable" in node)
 
 
 def _number(node: Any) -> float | None:
