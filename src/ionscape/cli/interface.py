@@ -131,9 +131,7 @@ def _interface(options: argparse.Namespace) -> Answer:
 
 
 def _settings(options: argparse.Namespace) -> tuple[Any, Any]:
-    from ionscape.interfaces.contact_settings import ContactTables, FacePair
-    from ionscape.interfaces.registry_settings import AdhesionSettings, RegistrySettings
-    from ionscape.interfaces.settings import AssemblySettings, SlabSettings
+    from ionscape.interfaces.contact_settings import FacePair
 
     faces = settings_from(
         FacePair,
@@ -144,7 +142,15 @@ def _settings(options: argparse.Namespace) -> tuple[Any, Any]:
         substrate_termination=options.substrate_termination,
         match=options.match,
     )
-    tables = ContactTables(
+    return faces, _tables(options)
+
+
+def _tables(options: argparse.Namespace) -> Any:
+    from ionscape.interfaces.contact_settings import ContactTables
+    from ionscape.interfaces.registry_settings import AdhesionSettings, RegistrySettings
+    from ionscape.interfaces.settings import AssemblySettings, SlabSettings
+
+    return ContactTables(
         slabs=settings_from(
             SlabSettings, "option", min_thickness_A=options.thickness_A, vacuum_A=options.vacuum_A
         ),
@@ -172,7 +178,6 @@ def _settings(options: argparse.Namespace) -> tuple[Any, Any]:
         ),
         adhesion=AdhesionSettings(own_lattices=not options.no_variants, bulk=not options.no_variants),
     )
-    return faces, tables
 
 
 def _name(structure: Structure) -> str:
