@@ -34,6 +34,7 @@ UNIT_IN_WORDS = {
     "charges", "insert", "remove", "shell_ratio", "value", "closest_approach", "hottest", "host_melts_at",
     "volume_factor", "radial_power", "radial_damping", "angular_damping", "powers", "held_out", "far", "softening",
     "environment_loss", "environment_share", "refit_growth", "force_r2", "production_ps_at",
+    "held_share", "length_tolerance", "angle_tolerance",
 }  # fmt: skip
 
 Location = tuple[str, ...]
@@ -56,6 +57,12 @@ def tables(location: Location = (), table: type[Settings] = Study) -> Iterator[t
 
 
 TABLES = dict(tables())
+LISTED = {
+    (*location, name)
+    for location, table in TABLES.items()
+    for name, field in table.model_fields.items()
+    if any(nested(field.annotation)) and "tuple" in str(field.annotation)
+}
 KEYS = [(*location, name) for location, table in TABLES.items() for name in table.model_fields]
 
 
@@ -70,6 +77,10 @@ def with_key(tmp_path: Path, location: Location, name: str, value: str = "1") ->
     inside = {("doping", "routes"): "route", ("reference",): "reference"}
     if location in inside:
         return written(tmp_path, **{inside[location]: f", {name} = {value}"})
+    listed = next((end for end in range(1, len(location) + 1) if location[:end] in LISTED), None)
+    if listed is not None:  # a table among several, written in brackets
+        key = ".".join((*location[listed:], name))
+        return written(tmp_path, line=f"{'.'.join(location[:listed])} = [{{ {key} = {value} }}]")
     return written(tmp_path, line=f"{'.'.join((*location, name))} = {value}")
 
 
@@ -123,7 +134,11 @@ def test_misspelt_keys_are_met_with_the_right_name(key: Location, tmp_path: Path
 def test_a_forgotten_unit_is_found(tmp_path: Path) -> None:
     for location, table in TABLES.items():
         for name in table.model_fields:
-            bare = re.sub(r"_(A|e|meV_per_atom|eV_per_A3?|e_per_A3|K|bar|V|GPa|fs|ps|per_ps|GB)$", "", name)
+            bare = re.sub(
+                r"_(A2?|e|eV|meV_per_atom|eV_per_A3?|e_per_A3|J_per_m2|K|bar|V|GPa|THz|deg|percent|fs|ps|per_ps|GB)$",
+                "",
+                name,
+            )
             if bare not in table.model_fields:
                 with pytest.raises(InputError, match=f"Did you mean '{name}'"):
                     read_study(with_key(tmp_path, location, bare))
@@ -168,7 +183,10 @@ def test_every_key_is_documented_with_its_unit(location: Location) -> None:
         assert "\n" not in field.description
         if "float" in str(field.annotation):
             assert (
-                re.search(r"_(A|e|meV_per_atom|eV_per_A3?|e_per_A3|K|bar|V|GPa|fs|ps|per_ps|GB)$", name)
+                re.search(
+                    r"_(A2?|e|eV|meV_per_atom|eV_per_A3?|e_per_A3|J_per_m2|K|bar|V|GPa|THz|deg|percent|fs|ps|per_ps|GB)$",
+                    name,
+                )
                 or name in UNIT_IN_WORDS
             ), name
 
