@@ -173,7 +173,7 @@ def _tables(options: argparse.Namespace) -> Any:
             scan=not options.no_scan,
             scan_points=options.scan_points,
             max_evaluations=options.max_evaluations,
-            min_evaluations=min(5, options.max_evaluations),
+            min_evaluations=max(1, min(5, options.max_evaluations)),
             batch=options.batch,
         ),
         adhesion=AdhesionSettings(own_lattices=not options.no_variants, bulk=not options.no_variants),

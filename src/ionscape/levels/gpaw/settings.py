@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pymatgen.core import Element
 
-from ionscape.errors import InputError, nearest
+from ionscape.levels.checked_settings import checked_settings
 from ionscape.levels.hubbard import shell_of
 from ionscape.settings import Settings
 
@@ -137,17 +137,4 @@ def gpaw_settings(settings: Mapping[str, Any]) -> GPAWSettings:
     InputError
         If a name is unknown or a value out of range.
     """
-    try:
-        return GPAWSettings(**settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-        known = str(first["loc"][0]) in GPAWSettings.model_fields
-        remedy = GPAWSettings.model_fields[str(first["loc"][0])].description if known else None
-        raise InputError(
-            f"{name} = {first['input']!r}",
-            where=WHERE,
-            expected=expected,
-            remedy=remedy or nearest(name, GPAWSettings.model_fields),
-        ) from None
+    return checked_settings(GPAWSettings, settings, WHERE)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from ionscape.errors import InputError, nearest
+from ionscape.levels.checked_settings import checked_settings
 from ionscape.levels.hubbard import shell_of
 from ionscape.settings import Settings
 
@@ -106,16 +106,4 @@ def vasp_settings(settings: Mapping[str, Any]) -> VASPSettings:
     InputError
         If a name is unknown or a value out of range.
     """
-    try:
-        return VASPSettings(**settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        known = str(first["loc"][0]) in VASPSettings.model_fields
-        remedy = VASPSettings.model_fields[str(first["loc"][0])].description if known else None
-        raise InputError(
-            f"{name} = {first['input']!r}",
-            where=WHERE,
-            expected=first["msg"].removeprefix("Input should be ").removeprefix("Value error, "),
-            remedy=remedy or nearest(name, VASPSettings.model_fields),
-        ) from None
+    return checked_settings(VASPSettings, settings, WHERE)
