@@ -34,7 +34,7 @@ UNIT_IN_WORDS = {
     "charges", "insert", "remove", "shell_ratio", "value", "closest_approach", "hottest", "host_melts_at",
     "volume_factor", "radial_power", "radial_damping", "angular_damping", "powers", "held_out", "far", "softening",
     "environment_loss", "environment_share", "refit_growth", "force_r2", "production_ps_at",
-    "held_share", "length_tolerance", "angle_tolerance",
+    "held_share", "length_tolerance", "angle_tolerance", "tolerance", "limit",
 }  # fmt: skip
 
 Location = tuple[str, ...]

@@ -33,6 +33,7 @@ from ionscape.report.migration_records import CrystalHops
 from ionscape.report.quantity import Quantity
 from ionscape.report.reading import read_study
 from ionscape.report.records import Crystal, StudyRecord
+from ionscape.report.reproduction import write_reproduction
 from ionscape.report.run_figures import (
     ARRHENIUS,
     CHANNELS,
@@ -116,6 +117,7 @@ def build_page(folder: Path) -> Path:
     target = record.folder / "report" / "index.html"
     with replacing(target) as part:
         part.write_text(_template().render(_content(record)), encoding="utf-8")
+    write_reproduction(record.folder)
     return target
 
 

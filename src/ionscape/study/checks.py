@@ -9,9 +9,9 @@ from ionscape.errors import InputError, nearest
 from ionscape.stability.bench import elements_of
 from ionscape.stability.conditions import refuse_foreign
 from ionscape.stability.system import reactant
-from ionscape.study.comparison import QUANTITIES
 from ionscape.study.compositions import HOST, contents_of
 from ionscape.study.interfaces import check_interfaces
+from ionscape.study.quantities import QUANTITIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,8 +52,7 @@ def check_study(study: Study, crystals: Sequence[Crystal], bench: PhaseBench, st
         _check_routes(study.doping)
         if "doping" in stages:
             _check_charges(study.doping, host)
-    if stages & {"stability", "transport"}:
-        _check_references(study, host)
+    _check_references(study, crystals)
     check_interfaces(study, len(crystals))
     _check_potential(study)
     if study.dynamics is not None:
@@ -237,27 +236,42 @@ def _check_migration(study: Study, crystals: Sequence[Crystal]) -> None:
         )
 
 
-def _check_references(study: Study, host: Crystal) -> None:
-    routes = study.doping.routes if study.doping else ()
-    known = {host.name} | {f"{route.name}, {count}" for route in routes for count in route.counts}
+def _check_references(study: Study, crystals: Sequence[Crystal]) -> None:
+    named: list[tuple[str, str, tuple[str, ...]]] = [
+        *((f"reference[{i}].target", one.quantity, (one.target,)) for i, one in enumerate(study.reference)),
+        *((f"claim[{i}].targets", one.quantity, one.targets) for i, one in enumerate(study.claim)),
+    ]
+    for where, quantity, targets in named:
+        known = _targets_of(study, crystals, QUANTITIES[quantity].path[0])
+        for target in targets:
+            if known and target not in known:
+                raise InputError(
+                    f"no target '{target}' in this study",
+                    where=where,
+                    expected=f"one of {', '.join(sorted(known))}",
+                    remedy=nearest(target, known),
+                )
     for index, reference in enumerate(study.reference):
-        # planes and contacts are known only when they are cut
-        free = QUANTITIES[reference.quantity].stage in {"surfaces", "match", "interface"}
-        if not free and reference.target not in known:
-            raise InputError(
-                f"no target '{reference.target}' in this study",
-                where=f"reference[{index}].target",
-                expected="the name of the host, or 'ROUTE, COUNT'",
-                remedy=nearest(reference.target, known),
-            )
-        if QUANTITIES[reference.quantity].of_run == (reference.temperature_K is None):
-            needed = QUANTITIES[reference.quantity].of_run
+        needed = QUANTITIES[reference.quantity].of_run
+        if needed == (reference.temperature_K is None):
             raise InputError(
                 f"{reference.quantity} {'without' if needed else 'with'} a temperature",
                 where=f"reference[{index}].temperature_K",
                 expected=f"{'the' if needed else 'no'} temperature of a run for this quantity",
                 remedy=f"{'Give' if needed else 'Remove'} temperature_K.",
             )
+
+
+def _targets_of(study: Study, crystals: Sequence[Crystal], stage: str) -> set[str]:
+    """Return what numbers of `stage` can belong to; nothing where that is known only when it has run."""
+    if stage == "potential":
+        return {"potential"}
+    if stage == "host":
+        return {crystal.name for crystal in crystals}
+    if stage in {"stability", "transport"}:
+        routes = study.doping.routes if study.doping else ()
+        return {crystals[0].name} | {f"{route.name}, {count}" for route in routes for count in route.counts}
+    return set()
 
 
 def _elements(study: Study, host: Crystal) -> set[str]:

@@ -2,75 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
+from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import Field
 
 from ionscape.settings import Settings
-from ionscape.units import J_PER_M2_PER_EV_PER_A2, Number
+from ionscape.study.quantities import QUANTITIES, Found, Name, found_in
 
-Name = Literal[
-    "decomposition_energy",
-    "surface_energy",
-    "mean_strain",
-    "activation_energy",
-    "extrapolated_conductivity",
-    "conductivity",
-    "tau1",
-    "tau2",
-    "xi",
-    "d1",
-    "d2",
-    "work_of_adhesion",
-    "segregation_energy",
-]
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """What can be compared: where it stands in ``results.json``, and its unit in the study file.
-
-    Attributes
-    ----------
-    stage, table, name, key
-        Stage, list in it, what tells whose number a row holds, and the number in a row.
-    unit, factor
-        Unit of the reference, and the factor to it from the unit of the results.
-    of_run
-        Whether it belongs to a run at a temperature.
-    """
-
-    stage: str
-    table: str
-    name: str
-    key: str
-    unit: str
-    factor: Number = 1.0
-    of_run: bool = False
-
-
-QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
-    {
-        "decomposition_energy": Quantity("stability", "targets", "name", "e_d", "meV/atom", 1000.0),
-        "surface_energy": Quantity("surfaces", "lowest", "name", "gamma", "J/m²", J_PER_M2_PER_EV_PER_A2),
-        "mean_strain": Quantity("match", "pairs", "name", "mean_strain", "%", 100.0),
-        "activation_energy": Quantity("transport", "laws", "material", "Ea", "eV"),
-        "extrapolated_conductivity": Quantity("transport", "laws", "material", "sigma", "S/cm"),
-        "conductivity": Quantity("transport", "runs", "material", "sigma", "S/cm", of_run=True),
-        "tau1": Quantity("transport", "runs", "material", "tau1", "ps", of_run=True),
-        "tau2": Quantity("transport", "runs", "material", "tau2", "ps", of_run=True),
-        "xi": Quantity("transport", "runs", "material", "xi", "Å", of_run=True),
-        "d1": Quantity("transport", "runs", "material", "d1", "Å", of_run=True),
-        "d2": Quantity("transport", "runs", "material", "d2", "Å", of_run=True),
-        "work_of_adhesion": Quantity("interface", "contacts", "name", "work_of_adhesion", "J/m²"),
-        "segregation_energy": Quantity(
-            "interface", "contacts", "name", "segregation_energy_per_atom", "meV/atom", 1000.0
-        ),
-    }
-)
+#: "within": the reported number lies in our interval, or differs by less than the tolerance.
+Verdict = Literal["within", "differs", "unknown"]
 
 
 class ReferenceValue(Settings):
@@ -78,19 +21,31 @@ class ReferenceValue(Settings):
 
     quantity: Name = Field(
         "decomposition_energy",
-        description="What it is: decomposition_energy (meV/atom), surface_energy (J/m²), mean_strain (%), "
-        "activation_energy (eV), "
-        "extrapolated_conductivity (S/cm, at `at_K` of [transport]); of one run: conductivity (S/cm), tau1, tau2 "
-        "(ps), xi, d1, d2 (Å); of a contact: work_of_adhesion (J/m²), segregation_energy (meV/atom).",
+        description="What it is: a, b, c (Å), beta (°) of a relaxed crystal; decomposition_energy (meV/atom), "
+        "reaction_energy (meV/atom), reduction_voltage, oxidation_voltage (V), surface_energy (J/m²), mean_strain "
+        "(%), activation_energy (eV), extrapolated_conductivity (S/cm, at `at_K` of [transport]); of one run: "
+        "conductivity (S/cm), tau1, tau2 (ps), xi, d1, d2 (Å); of a contact: work_of_adhesion (J/m²), "
+        "segregation_energy (meV/atom); of the learned potential: energy_mae (meV/atom), force_mae (eV/Å), "
+        "energy_r2, force_r2.",
     )
     target: str = Field(
-        description="Of what: the name of the host, or 'ROUTE, COUNT'; a surface, 'Li6Zr2O7 (0 0 1)'; a pair "
-        "of them, film first, 'Li6Zr2O7 (0 0 1) | LiCoO2 (1 0 4)'."
+        description="Of what: the name of the host, or 'ROUTE, COUNT'; 'CATHODE | PHASE' of a reaction; a "
+        "surface, 'Li6Zr2O7 (0 0 1)'; a pair of them, film first, 'Li6Zr2O7 (0 0 1) | LiCoO2 (1 0 4)'; or "
+        "'potential'."
     )
     temperature_K: float | None = Field(
         None, gt=0, description="Temperature of the run, K, for quantities of one run."
     )
+    voltage_V: float | None = Field(
+        None, description="Voltage of the cathode, V, for reactions at a voltage; the closed system without it."
+    )
     value: float = Field(description="The number, in the unit of the quantity.")
+    tolerance: float | None = Field(
+        None,
+        gt=0,
+        description="Difference up to which the two count as the same, in the unit of the quantity: the error "
+        "that is known of the level, say. By default what the digits of the reported number leave open.",
+    )
     source: str = Field(description="Where it is reported, e.g. 'Fig. 2a'.")
     note: str = Field("", description="Why it may differ from ours.")
 
@@ -103,6 +58,8 @@ class Comparison:
     ----------
     ours, study
         The numbers with their unit; ours is ``{"unavailable": reason}`` where there is none.
+    verdict
+        Whether the reported number is within ours: its interval, or the tolerance.
     interval
         Ends of the 95 % interval of ours, if it has one.
     temperature
@@ -113,6 +70,7 @@ class Comparison:
     target: str
     ours: Mapping[str, Any]
     study: Mapping[str, Any]
+    verdict: Verdict
     source: str
     note: str
     interval: tuple[Mapping[str, Any], ...] = ()
@@ -121,44 +79,43 @@ class Comparison:
 
 def compare(references: Sequence[ReferenceValue], stages: Mapping[str, Any]) -> list[Comparison]:
     """Return the comparisons for which `stages` (as in ``results.json``) hold the number, or why there is none."""
-    return [_comparison(reference, row) for reference in references for row in _rows(reference, stages)]
+    return [
+        _comparison(reference, found)
+        for reference in references
+        for found in found_in(stages, reference.quantity, reference.target, _condition(reference))
+    ]
 
 
-def _rows(reference: ReferenceValue, stages: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    quantity = QUANTITIES[reference.quantity]
-    for row in stages.get(quantity.stage, {}).get(quantity.table, []):
-        same_run = not quantity.of_run or _asked(row) == reference.temperature_K
-        if row[quantity.name] == reference.target and same_run:
-            yield row
+def _condition(reference: ReferenceValue) -> float | None:
+    return reference.temperature_K if QUANTITIES[reference.quantity].of_run else reference.voltage_V
 
 
-def _asked(row: Mapping[str, Any]) -> float:
-    """Return the temperature that a run was asked for, K: without a thermostat its mean is another."""
-    return float(row.get("asked_temperature", row["temperature"])["value"])
-
-
-def _comparison(reference: ReferenceValue, row: Mapping[str, Any]) -> Comparison:
-    quantity = QUANTITIES[reference.quantity]
-    ours, interval = _ours(row, quantity)
+def _comparison(reference: ReferenceValue, found: Found) -> Comparison:
+    unit = QUANTITIES[reference.quantity].unit
+    known = not isinstance(found.value, str)
     return Comparison(
         quantity=reference.quantity,
         target=reference.target,
-        ours=ours,
-        study={"value": reference.value, "unit": quantity.unit},
+        ours={"value": found.value, "unit": unit} if known else {"unavailable": found.value},
+        study={"value": reference.value, "unit": unit},
+        verdict=_verdict(reference, found),
         source=reference.source,
         note=reference.note,
-        interval=interval,
-        temperature=row["temperature"] if quantity.of_run else None,
+        interval=tuple({"value": end, "unit": unit} for end in found.interval or ()),
+        temperature=found.temperature,
     )
 
 
-def _ours(row: Mapping[str, Any], quantity: Quantity) -> tuple[Mapping[str, Any], tuple[Mapping[str, Any], ...]]:
-    def scaled(node: Mapping[str, Any]) -> dict[str, Any]:
-        return {"value": quantity.factor * node["value"], "unit": quantity.unit}
+def _verdict(reference: ReferenceValue, found: Found) -> Verdict:
+    if isinstance(found.value, str):
+        return "unknown"
+    open_digits = reference.tolerance or rounding_of(reference.value)
+    low, high = found.interval or (found.value, found.value)
+    return "within" if low - open_digits <= reference.value <= high + open_digits else "differs"
 
-    found = row.get(quantity.key, row)  # a row without the number says itself why it has none
-    if "unavailable" in found:
-        return {"unavailable": found["unavailable"]}, ()
-    if isinstance(found["value"], Mapping):
-        return scaled(found["value"]), (scaled(found["low95"]), scaled(found["high95"]))
-    return scaled(found), ()
+
+def rounding_of(value: float) -> float:
+    """Return half a unit of the last digit of `value` as it is written, what rounding leaves open."""
+    exponent = Decimal(repr(value)).as_tuple().exponent
+    written = int(exponent) if value != int(value) else 0
+    return 0.5 * 10.0**written

@@ -21,6 +21,7 @@ from ionscape.stability.contact_stage import ContactStability
 from ionscape.stability.stage import BulkStability, JudgedTarget
 from ionscape.stability.window_stage import WindowTable
 from ionscape.structures.exchange import replacing, write_cif
+from ionscape.study.claims import judge
 from ionscape.study.comparison import compare
 from ionscape.study.compositions import formula_units
 from ionscape.study.crystals import RelaxedCrystal
@@ -63,6 +64,7 @@ def write_record(run: Run, study_file: StudyFile, stages: Mapping[str, StageReco
             **head,
             "stages": {name: merged[name] for name in STAGES if name in merged},
             "comparison": [_told(to_json(row)) for row in compare(study.reference, merged)],
+            "claims": [to_json(claim) for claim in judge(study.claim, merged)],
             "warnings": list(dict.fromkeys([*kept, *warnings_of(run)])),
             "references": [vars(reference) for reference in references_of_study(study, merged)],
         },

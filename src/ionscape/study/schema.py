@@ -27,6 +27,7 @@ from ionscape.potential.gate import GateSettings
 from ionscape.settings import Settings
 from ionscape.stability.settings import ContactSettings, StabilitySettings, WindowSettings
 from ionscape.structures.voids import VoidSettings
+from ionscape.study.claims import Claim
 from ionscape.study.comparison import ReferenceValue
 from ionscape.study.engine import EngineSettings
 from ionscape.study.interfaces import InterfaceTable
@@ -158,6 +159,9 @@ class Study(Settings):
     migration: MigrationTable | None = Field(None, description="Migration barriers of the mobile ion.")
     reference: Annotated[tuple[ReferenceValue, ...], Field(strict=False)] = Field(
         (), description="Numbers of another study, to stand beside ours."
+    )
+    claim: Annotated[tuple[Claim, ...], Field(strict=False)] = Field(
+        (), description="Statements of another study, to be judged by our numbers."
     )
     engine: EngineSettings = Field(default_factory=EngineSettings, description="Where it runs.")
 
