@@ -9,6 +9,10 @@ With n points in p dimensions (n ≪ p) the exact posterior costs no more than a
 number of dimensions that the points span: components of gradients across that span are independent of
 everything else, and of one another but for equal ones, whose covariance is k/l². Nothing is neglected.
 
+A sum of given functions with unknown coefficients may be part of f (`pair_trend`): f = Σ β_b φ_b + GP,
+β ~ N(0, s²t²), so that the process is asked only for what the functions leave (Rasmussen and Williams 2006,
+section 2.7). Whether they are used, and with which t, the evidence decides.
+
 s² is the most likely one in closed form, l by a search of the marginal likelihood (Rasmussen and Williams 2006,
 eq. 2.30); noise of energies and gradients are fixed parts of the signal.
 """
@@ -20,8 +24,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
+from ionscape.migration.pair_trend import PairTrend
 from ionscape.units import Array
 
+#: Sizes of the coefficients of the trend that are tried, as parts of s.
+TREND_SIZES = (0.1, 1.0, 10.0)
+#: A Cholesky factor, as SciPy gives it.
+Factor = tuple[Array, bool]
 #: Scatter of energies and gradients as parts of s and s/l: what keeps the matrices regular.
 ENERGY_NOISE, GRADIENT_NOISE = 1e-5, 1e-4
 #: Variance of a surface on which nothing has been seen to change, eV².
@@ -30,15 +39,18 @@ FLAT = 1e-12
 
 @dataclass(frozen=True)
 class _Fit:
-    """All that predictions need for one length scale."""
+    """All that predictions need for one length scale and one weight of the trend."""
 
     length: float
     variance: float
     evidence: float
-    inner: tuple[Array, bool]
-    outer: tuple[Array, bool]
+    inner: Factor
+    outer: Factor
     energy_weights: Array
     gradient_weights: Array
+    trend_weights: Array
+    trend: Factor | None = None
+    solved: tuple[Array, Array] | None = None
 
 
 class SurfaceProcess:
@@ -54,19 +66,26 @@ class SurfaceProcess:
         eV/Å, (n, p).
     lengths
         Length scales among which the most likely is taken, Å.
+    trend
+        Functions of which the surface may hold an unknown sum.
     """
 
-    def __init__(self, points: Array, energies: Array, gradients: Array, lengths: Array) -> None:
+    def __init__(
+        self, points: Array, energies: Array, gradients: Array, lengths: Array, trend: PairTrend | None = None
+    ) -> None:
         self._points = points
         self._mean = float(energies.max())
         self._centre = points.mean(axis=0)
         self._basis = _span(points - self._centre)
         self._inner = (points - self._centre) @ self._basis
-        self._energies = energies - self._mean
-        self._along = gradients @ self._basis
-        self._across = gradients - self._along @ self._basis.T
+        self._data = self._split(energies - self._mean, gradients[..., None])
         self._squares = ((self._inner[:, None] - self._inner[None]) ** 2).sum(axis=-1)
-        fits = [fit for length in lengths if (fit := self._fit(float(length))) is not None]
+        self._trend = trend
+        self._functions: tuple[Array, Array] | None = None
+        if trend is not None and trend.size:
+            values, slopes = trend.values(points)
+            self._functions = self._split(values, slopes)
+        fits = [fit for length in lengths for fit in self._fits(float(length))]
         self._best = max(fits, key=lambda fit: fit.evidence)
 
     @property
@@ -74,26 +93,62 @@ class SurfaceProcess:
         """The most likely length scale, Å."""
         return self._best.length
 
-    def _fit(self, length: float) -> _Fit | None:
+    def _split(self, energies: Array, gradients: Array) -> tuple[Array, Array]:
+        """Return data of energies (n[, b]) and gradients (n, p, b) inside the span, and gradients across it."""
+        along = np.einsum("npb,pr->nrb", gradients, self._basis)
+        across = gradients - np.einsum("nrb,pr->npb", along, self._basis)
+        n, r, b = along.shape
+        return np.concatenate([energies.reshape(n, b), along.reshape(n * r, b)]), across
+
+    def _fits(self, length: float) -> list[_Fit]:
         n, r = self._inner.shape
         kernel = np.exp(-0.5 * self._squares / length**2)
         inner = _gradient_kernel(kernel, self._inner, length)
         inner[np.diag_indices(n)] += ENERGY_NOISE**2
         inner[np.arange(n, n + n * r), np.arange(n, n + n * r)] += (GRADIENT_NOISE / length) ** 2
         outer = (kernel + GRADIENT_NOISE**2 * np.eye(n)) / length**2
-        data = np.concatenate([self._energies, self._along.ravel()])
         try:
             factors = cho_factor(inner, lower=True), cho_factor(outer, lower=True)
         except LinAlgError:
-            return None
-        weights, across = cho_solve(factors[0], data), cho_solve(factors[1], self._across)
-        misfit = float(data @ weights + np.vdot(self._across, across))
-        count, free = n * (1 + self._points.shape[1]), self._points.shape[1] - r
+            return []
+        logs = _log_determinant(factors[0]) + (self._points.shape[1] - r) * _log_determinant(factors[1])
+        weights = _solved(factors, self._data)
+        misfit = float(np.vdot(self._data[0], weights[0]) + np.vdot(self._data[1], weights[1]))
+        count = n * (1 + self._points.shape[1])
         variance = max(misfit / count, FLAT)
-        logs = _log_determinant(factors[0]) + free * _log_determinant(factors[1])
         evidence = -0.5 * (logs + count * np.log(variance))
-        gradient_weights = weights[n:].reshape(n, r) @ self._basis.T + across
-        return _Fit(length, variance, evidence, *factors, weights[:n], gradient_weights)
+        plain = _Fit(length, variance, evidence, *factors, *self._weights(weights), np.zeros(0))
+        if self._functions is None:
+            return [plain]
+        return [plain, *self._with_trend(plain, weights, misfit, logs)]
+
+    def _with_trend(self, plain: _Fit, weights: tuple[Array, Array], misfit: float, logs: float) -> list[_Fit]:
+        """Return fits with an unknown sum of the trend's functions, for several sizes of their coefficients."""
+        assert self._functions is not None  # noqa: S101
+        functions = self._functions
+        solved = _solved((plain.inner, plain.outer), functions)
+        gram = functions[0].T @ solved[0] + np.einsum("npb,npc->bc", functions[1], solved[1])
+        seen = functions[0].T @ weights[0][:, 0] + np.einsum("npb,np->b", functions[1], weights[1][..., 0])
+        count = self._points.shape[0] * (1 + self._points.shape[1])
+        fits = []
+        for size in TREND_SIZES:
+            factor = cho_factor(gram + np.eye(len(gram)) / size**2, lower=True)
+            found = cho_solve(factor, seen)
+            variance = max((misfit - float(seen @ found)) / count, FLAT)
+            determinant = logs + _log_determinant(factor) + 2 * len(gram) * np.log(size)
+            left = weights[0] - (solved[0] @ found)[:, None], weights[1] - (solved[1] @ found)[..., None]
+            evidence = -0.5 * (determinant + count * np.log(variance))
+            factors = plain.inner, plain.outer
+            fits.append(
+                _Fit(plain.length, variance, evidence, *factors, *self._weights(left), found, factor, solved)
+            )
+        return fits
+
+    def _weights(self, solved: tuple[Array, Array]) -> tuple[Array, Array]:
+        """Return the weights of observed energies (n,) and gradients (n, p)."""
+        n = len(self._points)
+        along = solved[0][n:, 0].reshape(n, -1)
+        return solved[0][:n, 0], along @ self._basis.T + solved[1][..., 0]
 
     def predict(self, places: Array) -> tuple[Array, Array]:
         """Return energies (m,) (eV) and gradients (m, p) at `places` (m, p)."""
@@ -106,20 +161,34 @@ class SurfaceProcess:
         energies = self._mean + weights.sum(axis=1)
         pull = places * weights.sum(axis=1)[:, None] - weights @ self._points
         gradients = (kernel @ fit.gradient_weights - pull) / fit.length**2
-        return energies, gradients
+        if self._trend is None or not fit.trend_weights.size:
+            return energies, gradients
+        more = self._trend.summed(places, fit.trend_weights)
+        return energies + more[0], gradients + more[1]
 
     def deviation(self, point: Array) -> float:
         """Return the standard deviation of the energy at `point` (p,), eV."""
         fit = self._best
         apart = point - self._centre
         inner = apart @ self._basis
-        outside = max(float(apart @ apart - inner @ inner), 0.0)
+        outside = apart - self._basis @ inner
         d = inner - self._inner
-        kernel = np.exp(-0.5 * ((d**2).sum(axis=1) + outside) / fit.length**2)
+        kernel = np.exp(-0.5 * ((d**2).sum(axis=1) + outside @ outside) / fit.length**2)
         mixed = np.concatenate([kernel, (kernel[:, None] * d / fit.length**2).ravel()])
-        known = float(mixed @ cho_solve(fit.inner, mixed))
-        known += outside / fit.length**4 * float(kernel @ cho_solve(fit.outer, kernel))
-        return float(np.sqrt(fit.variance * max(1.0 - known, 0.0)))
+        across = kernel[:, None] * outside / fit.length**2
+        left = 1.0 - float(mixed @ cho_solve(fit.inner, mixed))
+        left -= float(np.vdot(across, cho_solve(fit.outer, across)))
+        if self._trend is not None and fit.trend is not None and fit.solved is not None:
+            values, _ = self._trend.values(point[None])
+            unexplained = values[0] - mixed @ fit.solved[0] - np.einsum("np,npb->b", across, fit.solved[1])
+            left += float(unexplained @ cho_solve(fit.trend, unexplained))
+        return float(np.sqrt(fit.variance * max(left, 0.0)))
+
+
+def _solved(factors: tuple[Factor, Factor], data: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Return K⁻¹ of data inside and across the span."""
+    n, p, b = data[1].shape
+    return cho_solve(factors[0], data[0]), cho_solve(factors[1], data[1].reshape(n, p * b)).reshape(n, p, b)
 
 
 def _span(points: Array) -> Array:
@@ -146,5 +215,5 @@ def _gradient_kernel(kernel: Array, points: Array, length: float) -> Array:
     return full
 
 
-def _log_determinant(factor: tuple[Array, bool]) -> float:
+def _log_determinant(factor: Factor) -> float:
     return 2 * float(np.log(np.diag(factor[0])).sum())

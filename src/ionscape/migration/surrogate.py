@@ -17,6 +17,7 @@ from ase import Atoms
 
 from ionscape.migration.array_band import relax_band
 from ionscape.migration.gaussian_process import SurfaceProcess
+from ionscape.migration.pair_trend import PairTrend
 from ionscape.migration.settings import BandSettings
 from ionscape.migration.state import BandState, band_state, climbing_image
 from ionscape.migration.surface import LevelSurface, Sample, SurfaceCalculator
@@ -46,12 +47,12 @@ Reason = Literal["unsure", "saddle", "rest"]
 class _Known:
     """A Gaussian process of the free coordinates of all images."""
 
-    def __init__(self, samples: list[Sample], free: Array, lengths: Array) -> None:
+    def __init__(self, samples: list[Sample], free: Array, lengths: Array, trend: PairTrend) -> None:
         self.free = free
         self._points = np.array([sample.positions[free] for sample in samples])
         gradients = -np.array([sample.forces[free] for sample in samples])
         energies = np.array([sample.energy for sample in samples])
-        self.process = SurfaceProcess(self._points, energies, gradients, lengths)
+        self.process = SurfaceProcess(self._points, energies, gradients, lengths, trend)
 
     def farthest(self, points: Array) -> tuple[int, float]:
         """Return the inner one of `points` that is farthest from the nearest evaluation, and how far it is, Å."""
@@ -81,8 +82,9 @@ def evaluations(
     surface.at(images[len(images) // 2].positions)
     yield None
     settled, lengths = False, LENGTHS
+    trend = PairTrend(images, free)
     while True:
-        known = _Known([*samples, *surface.samples[first:]], free, lengths)
+        known = _Known([*samples, *surface.samples[first:]], free, lengths, trend)
         lengths = known.process.length * NEXT_LENGTHS
         chosen = None if settled else _relaxed(images, laid, known, settings)
         why: Reason = "unsure"
