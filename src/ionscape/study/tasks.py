@@ -22,7 +22,9 @@ import numpy as np
 
 from ionscape import __version__
 from ionscape.errors import CalculationError, InputError
+from ionscape.levels.allocation import AllocationEnd, stop_if_over
 from ionscape.structures.exchange import fixed_coordinates, hold
+from ionscape.study.running import sign
 from ionscape.study.store import Store, request_key
 
 if TYPE_CHECKING:
@@ -188,13 +190,18 @@ def perform(request: dict[str, Any], store_root: str, threads: int) -> dict[str,
     """Carry out `request` unless it is finished, and return ``{"error": …}`` if something unforeseen broke.
 
     What the physics says (not converged, outside the domain of the level) is a result and is stored; what the
-    machine says (no memory, a missing module, a full disk) is not, so that another try may succeed.
+    machine says (no memory, a missing module, a full disk) is not, so that another try may succeed. Where the time
+    of the job ended before the calculation did, ``paused`` stands in the answer: the next try goes on from there.
     """
     store, key = Store(Path(store_root)), request_key(request)
     try:
         with store.lock(key):
             if key not in store:
+                stop_if_over()
+                sign(request, key, store)
                 _calculate(request, key, store, threads)
+    except AllocationEnd:
+        return {"error": "", "paused": True}
     except Exception as error:  # noqa: BLE001  one broken task must not end the others; it is told
         return {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
     return {"error": ""}
