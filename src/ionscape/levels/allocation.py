@@ -1,7 +1,7 @@
 """The end of the time that a scheduler gave: long calculations stop in order before it, and continue elsewhere.
 
-A job tells its workers by the environment when they must have stopped. Whoever calculates for long asks `over()` at
-moments from which it can continue, saves its state, and raises `AllocationEnd`.
+A job tells its workers by the environment when they must have stopped. Whoever calculates for long asks `over()`
+at moments from which it can continue, saves its state, and raises `AllocationEnd`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import time
 END = "IONSCAPE_ALLOCATION_END"
 
 
-class AllocationEnd(BaseException):  # noqa: N818  no error: it passes by whatever handles errors
-    """A calculation stopped, its state saved, because the time of its job is over."""
+class AllocationEnd(BaseException):
+    """A calculation stopped, its state saved: the time of its job is over. Handlers of errors do not see it."""
 
 
 def over() -> bool:

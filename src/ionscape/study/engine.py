@@ -26,7 +26,7 @@ HEARTBEAT = 5
 #: A job draws no more calculations this long before those it has must stop, s; less where the wall time is short.
 DRAIN = 30
 #: Kinds of engine that ``--engine`` may name; anything else is a file with a table [engine].
-CHOICES = ("process", "threads", "processes", "local")
+CHOICES = {"process": "threads", "threads": "threads", "processes": "processes", "local": "processes"}
 
 
 class Engine(Protocol):
@@ -83,7 +83,7 @@ class LocalWorkers:
     def run(self, requests: Sequence[dict[str, Any]], store_root: Path) -> Iterator[Ended | None]:
         """Run `requests` on the workers; a worker that is lost is replaced and its task tried again."""
         if self._session is None:
-            self._session = Session(store_root, self._settings.retries, self._tell)
+            self._session = Session(store_root, self._settings, self._tell)
             self._session.add("local", self._pool(self._session))
         yield from self._session.run(requests, ["local"] * len(requests))
 
@@ -149,7 +149,7 @@ class ClusterWorkers:
     def run(self, requests: Sequence[dict[str, Any]], store_root: Path) -> Iterator[Ended | None]:
         """Run `requests` in jobs; one that is lost is replaced and its tasks tried again."""
         if self._session is None:
-            self._session = Session(store_root, self._settings.retries, self._tell)
+            self._session = Session(store_root, self._settings, self._tell)
             told = {"kind": self._settings.kind, "namespace": self._settings.queue}
             (self._session.folder / SCHEDULER).write_text(json.dumps(told))
         pools = [self._role(request) for request in requests]
@@ -190,7 +190,9 @@ class ClusterWorkers:
             drain_period=_drawing_s(settings, resources),
             block_error_handler=windowed_error_handler,  # gives up when three jobs in a row never had a worker
             encrypted=True,
-            provider=SCHEDULERS[settings.kind].provider(settings, resources, _first_lines(session, settings, role)),
+            provider=SCHEDULERS[settings.kind].provider(
+                settings, resources, _first_lines(session, settings, role)
+            ),
         )
         if not settings.address:
             executor.address, executor.all_addresses = None, own_addresses()
@@ -258,17 +260,26 @@ def engine_of(
     """
     if choice == "process":
         return InProcess()
-    if choice and choice not in CHOICES:
-        settings, choice = _settings_in(choice), ""
-    kind = {"": settings.kind, "local": "processes"}.get(choice, choice)
-    if kind == "threads":
+    settings = chosen_settings(choice, settings)
+    if settings.kind == "threads":
         return InProcess(available_cores())
-    return LocalWorkers(settings, tell) if kind == "processes" else ClusterWorkers(settings, roles, tell)
+    return LocalWorkers(settings, tell) if settings.is_local else ClusterWorkers(settings, roles, tell)
 
 
-def _settings_in(choice: str) -> EngineSettings:
+def chosen_settings(choice: str, settings: EngineSettings) -> EngineSettings:
+    """Return the settings that ``--engine`` names; without a choice `settings`.
+
+    Raises
+    ------
+    InputError
+        As `engine_of`.
+    """
     from ionscape.study.schema import read_engine
 
+    if choice in CHOICES:
+        return settings.model_copy(update={"kind": CHOICES[choice]})
+    if not choice:
+        return settings
     if not Path(choice).exists():
         raise InputError(
             f"'{choice}'",
@@ -294,6 +305,7 @@ __all__ = [
     "InProcess",
     "LocalWorkers",
     "available_cores",
+    "chosen_settings",
     "end_orphans",
     "engine_of",
     "own_addresses",

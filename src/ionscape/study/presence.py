@@ -1,7 +1,7 @@
 """Who is at work in a folder: a locked file that says so and is free again when its process dies, however it dies.
 
-The lock is the system's (`flock`): it needs no clock and no process numbers, and file systems that several machines
-share keep it between them.
+The lock is the system's (`flock`): it needs no clock and no process numbers, and file systems that several
+machines share keep it between them.
 """
 
 from __future__ import annotations
@@ -69,24 +69,25 @@ def occupant_of(folder: Path) -> Occupant | None:
         with (folder / LOCK).open() as handle:
             if _taken(handle.fileno(), fcntl.LOCK_SH, tries=1):
                 return None
-            return _written(handle.read())
+            # it has the lock, and may not have written yet
+            return _written(handle.read()) or Occupant("unknown", 0, "unknown")
     except FileNotFoundError:
         return None
 
 
 def last_occupant(folder: Path) -> Occupant | None:
-    """Return the process that was at work in `folder` last and was killed there; None if it ended in order."""
+    """Return the process that was at work in `folder` last and was killed there; None if none was, or it did not say."""
     try:
         return _written((folder / LOCK).read_text())
     except FileNotFoundError:
         return None
 
 
-def _written(text: str) -> Occupant:
+def _written(text: str) -> Occupant | None:
     try:
         return Occupant(**json.loads(text))
-    except (ValueError, TypeError):  # it has the lock and has not written yet
-        return Occupant("unknown", 0, "unknown")
+    except (ValueError, TypeError):
+        return None
 
 
 def _taken(descriptor: int, kind: int, tries: int = TRIES) -> bool:

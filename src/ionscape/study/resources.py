@@ -65,6 +65,9 @@ class EngineSettings(Settings):
     lost_after_s: int = Field(
         60, ge=10, le=3600, description="A job without a sign for so long is taken as lost, s."
     )
+    idle_s: int = Field(
+        60, ge=1, le=86_400, description="A job that has had nothing to do for so long is given back, s."
+    )
     retries: int = Field(
         2, ge=0, le=100, description="Further tries of a calculation whose worker was lost; failures have none."
     )
@@ -80,7 +83,7 @@ class EngineSettings(Settings):
         return self.kind in {"processes", "threads"}
 
     def of_role(self, role: str) -> Resources:
-        """Return the resources of levels of `role` ('' for what has no level): what their table gives, else all's."""
+        """Return the resources of levels of `role`: what their table gives, else those of all."""
         own: Resources | None = getattr(self, role) if role in ROLES else None
         given = {name: getattr(own, name) for name in own.model_fields_set} if own else {}
         return self.resources.model_copy(update=given)

@@ -97,7 +97,7 @@ def _slurm(settings: EngineSettings, resources: Resources, lines: str) -> Any:
     from parsl.launchers import SimpleLauncher
     from parsl.providers import SlurmProvider
 
-    class Slurm(SlurmProvider):  # type: ignore[misc]
+    class Slurm(SlurmProvider):
         status_polling_interval = POLL  # Parsl looks once a minute: a lost job is replaced sooner so
 
     together = resources.calculations_per_job
@@ -121,7 +121,7 @@ def _pbs(settings: EngineSettings, resources: Resources, lines: str) -> Any:
     from parsl.launchers import SimpleLauncher
     from parsl.providers import PBSProProvider
 
-    class PBS(PBSProProvider):  # type: ignore[misc]
+    class PBS(PBSProProvider):
         status_polling_interval = POLL
 
     together = resources.calculations_per_job

@@ -21,10 +21,14 @@ from typing import Annotated, Any
 from ionscape.study import tasks
 from ionscape.study.orphans import ENGINES, MARK, end_orphans, job_name
 from ionscape.study.presence import at_work
+from ionscape.study.resources import EngineSettings
 from ionscape.units import Unit
 
 #: Seconds between two looks at running tasks.
 TICK = 0.5
+#: Jobs in a row that may end before a calculation made a step; it is given up then.
+IN_VAIN = 3
+TOO_SHORT = f"{IN_VAIN} jobs in a row ended before it made a step: a longer wall_time_min is needed"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -51,13 +55,13 @@ class Session:
     ----------
     store_root
         Folder of the store.
-    retries
-        Further tries of a task whose worker was lost.
+    settings
+        Table [engine].
     tell
         Is given one line if something was left.
     """
 
-    def __init__(self, store_root: Path, retries: int, tell: Callable[[str], object]) -> None:
+    def __init__(self, store_root: Path, settings: EngineSettings, tell: Callable[[str], object]) -> None:
         import parsl
         from parsl.config import Config
 
@@ -74,8 +78,9 @@ class Session:
         config = Config(
             executors=[],
             run_dir=str(self.folder),
-            retries=retries,
-            retry_handler=_cost_of(retries),
+            retries=settings.retries,
+            retry_handler=_cost_of(settings.retries),
+            max_idletime=settings.idle_s,
             strategy="htex_auto_scale",
             initialize_logging=False,
         )
@@ -94,9 +99,8 @@ class Session:
 
     def lines(self, threads: int, path: str) -> list[str]:
         """Return the lines of shell by which workers become those of this run."""
-        values = dict.fromkeys(THREAD_VARIABLES, str(threads)) | {name: os.environ[name] for name in (MARK, "SPT_NOENV")}
-        if "PYTHONPATH" in os.environ:
-            values["PYTHONPATH"] = os.environ["PYTHONPATH"]
+        inherited = {name: os.environ[name] for name in (MARK, "SPT_NOENV", "PYTHONPATH") if name in os.environ}
+        values = dict.fromkeys(THREAD_VARIABLES, str(threads)) | inherited
         return [f'export PATH={shlex.quote(path)}:"$PATH"'] * bool(path) + [
             f"export {name}={shlex.quote(value)}" for name, value in values.items()
         ]
@@ -124,7 +128,7 @@ class Session:
 
         for index in range(len(requests)):
             send(index)
-        left = len(requests)
+        left, pauses = len(requests), dict[int, tuple[int, int]]()
         while left:
             try:
                 index, future = ended.get(timeout=TICK)
@@ -132,10 +136,12 @@ class Session:
                 yield None
                 continue
             if _is_paused(future):
-                send(index)
-                continue
+                pauses[index] = _in_vain(pauses.get(index, (0, -1)), future.result()["steps"])
+                if pauses[index][0] < IN_VAIN:
+                    send(index)
+                    continue
             left -= 1
-            yield Ended(index, _error_of(future))
+            yield Ended(index, TOO_SHORT if _is_paused(future) else _error_of(future))
 
     def close(self) -> None:
         """End all workers and remove the folder of the run."""
@@ -150,6 +156,12 @@ def worker_path() -> str:
 def interchange_command() -> list[str]:
     """Return the command of Parsl's interchange, whatever the path of this process is."""
     return [sys.executable, "-m", "parsl.executors.high_throughput.interchange"]
+
+
+def _in_vain(before: tuple[int, int], steps: int) -> tuple[int, int]:
+    """Return how often in a row a calculation stopped without a step, and its steps."""
+    times, made = before
+    return (times + 1 if steps <= made else 0), steps
 
 
 def _is_paused(future: Any) -> bool:
