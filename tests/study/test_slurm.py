@@ -78,7 +78,7 @@ ensemble = "nvt-langevin"
 timestep_fs = 5.0
 frame_interval_fs = 10.0
 equilibration_ps = 0.25
-production_ps = 1.0
+production_ps = 1.5
 guards = {{ closest_approach = 0.0 }}
 """
 ENGINE = """
@@ -87,15 +87,15 @@ kind = "slurm"
 address = "127.0.0.1"
 lost_after_s = 10
 idle_s = 5
-margin_min = 0.6
+margin_min = 1.5
 
 [engine.resources]
 jobs = 2
 wall_time_min = 10
 memory_GB = 1
 
-[engine.fast]            # a run of 25 s and more in jobs that stop after 24 s
-wall_time_min = 1
+[engine.fast]            # a run of 35 s and more in jobs that stop after 30 s
+wall_time_min = 2
 environment = ["export TOY_SECONDS=0.1 TOY_DIARY={diary}-fast"]
 """
 

@@ -25,6 +25,7 @@ from ionscape.study.session import Ended, Pool, Session, interchange_command, wo
 HEARTBEAT = 5
 #: A job draws no more calculations this long before those it has must stop, s; less where the wall time is short.
 DRAIN = 30
+TIME_OVER = "the time of this job is over; the same command goes on where it stopped"
 #: Kinds of engine that ``--engine`` may name; anything else is a file with a table [engine].
 CHOICES = {"process": "threads", "threads": "threads", "processes": "processes", "local": "processes"}
 
@@ -56,7 +57,8 @@ class InProcess:
     def run(self, requests: Sequence[dict[str, Any]], store_root: Path) -> Iterator[Ended | None]:
         """Run `requests` in order."""
         for index, request in enumerate(requests):
-            yield Ended(index, tasks.perform(request, str(store_root), self._threads)["error"])
+            done = tasks.perform(request, str(store_root), self._threads)
+            yield Ended(index, TIME_OVER if done.get("paused") else done["error"])
 
     def close(self) -> None:
         """Nothing to end."""
@@ -207,7 +209,7 @@ def _stop_s(settings: EngineSettings, resources: Resources) -> int:
 def _drawing_s(settings: EngineSettings, resources: Resources) -> int:
     """Return the time for which a job draws new calculations, s."""
     stop = _stop_s(settings, resources)
-    return max(1, stop - min(DRAIN, stop // 2))
+    return max(1, stop - min(DRAIN, stop // 4))
 
 
 def _first_lines(session: Session, settings: EngineSettings, role: str) -> str:
