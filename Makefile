@@ -4,7 +4,7 @@ BIN := .venv/bin
 STUDY ?= studies/lzon-quick.toml
 OUT ?= runs/$(notdir $(basename $(STUDY)))
 
-.PHONY: install install-mp install-dft study test lint bench soak docs phases clean
+.PHONY: install install-mp install-dft install-slurm study test lint bench soak docs phases clean
 
 install: .venv/installed
 
@@ -30,6 +30,9 @@ install-dft: .venv/installed-dft    ## density-functional theory: GPAW and its d
 	    $$SUDO apt-get install -y -qq --no-install-recommends $(DFT_LIBRARIES); }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off -r requirements-dft.lock
 	touch $@
+
+install-slurm:          ## Slurm on this one machine, for the tests of the engine; leaves any other Slurm alone
+	tools/install_slurm.sh
 
 study: install          ## environment, then the main job
 	$(BIN)/ionscape run $(STUDY) --out $(OUT)

@@ -27,6 +27,8 @@ from ionscape.study.engine import (
     end_orphans,
 )
 from ionscape.study.lab import Laboratory
+from ionscape.study.orphans import Orphans
+from ionscape.study.presence import at_work
 from ionscape.study.progress import Progress
 from ionscape.study.store import Store
 from ionscape.study.tasks import relaxation_request, single_point_request
@@ -132,7 +134,7 @@ def test_killed_run_leaves_orphans_that_the_next_run_ends(cells, toy, positions,
     driver = subprocess.Popen([sys.executable, "-c", DRIVER, json.dumps(requests), str(store.root)])
     started.append(driver)
     wait_until(lambda: len(lines(diary)) >= 2)
-    assert end_orphans(store.root) == 0, "workers of a living run are no orphans"
+    assert end_orphans(store.root) == Orphans(), "workers of a living run are no orphans"
     driver.kill()
     driver.wait()
     at_kill = len(lines(diary))
@@ -160,15 +162,10 @@ SLEEPER = "import time; print('ready', flush=True); time.sleep(600)"
 
 
 def test_orphans_are_told_from_others(tmp_path: Path, started) -> None:
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
     store, other = str(tmp_path / "store"), str(tmp_path / "other")
-    marks = {
-        "orphan": f"{store}|{gone.pid}",
-        "worker": f"{store}|{os.getpid()}",
-        "stranger": f"{other}|{gone.pid}",
-        "bystander": "",
-    }
+    marks = {"orphan": f"{store}|gone", "worker": f"{store}|alive", "stranger": f"{other}|gone", "bystander": ""}
+    alive = tmp_path / "store" / "engine" / "alive"
+    alive.mkdir(parents=True)
     processes = {}
     for name, mark in marks.items():
         environment = {**os.environ, MARK: mark} if mark else dict(os.environ)
@@ -177,31 +174,11 @@ def test_orphans_are_told_from_others(tmp_path: Path, started) -> None:
         )
         started.append(processes[name])
         assert processes[name].stdout.readline() == "ready\n"
-    assert end_orphans(Path(store)) == 1
+    with at_work(alive):
+        assert end_orphans(Path(store)).processes == 1
     assert processes["orphan"].poll() is not None
     assert all(processes[name].poll() is None for name in ("worker", "stranger", "bystander"))
     for process in processes.values():
         process.kill()
         process.wait()
         process.stdout.close()
-
-
-def test_number_given_to_a_younger_process_is_not_the_run(tmp_path: Path, started) -> None:
-    """The number of a killed run may be given to a new process: its workers are orphans all the same."""
-    pipe = tmp_path / "start"
-    os.mkfifo(pipe)
-    late = "import os, sys; os.environ['{m}'] = '{s}|' + open(sys.argv[1]).read(); ".format(
-        m=MARK, s=tmp_path / "s"
-    )
-    late += f"os.execve(sys.executable, [sys.executable, '-c', {SLEEPER!r}], dict(os.environ))"
-    old = subprocess.Popen([sys.executable, "-c", late, str(pipe)], stdout=subprocess.PIPE, text=True)
-    started.append(old)
-    time.sleep(0.1)
-    young = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    started.append(young)
-    pipe.write_text(str(young.pid))
-    assert old.stdout.readline() == "ready\n"
-    assert end_orphans(tmp_path / "s") == 1
-    assert old.poll() is not None
-    old.stdout.close()
-    assert young.poll() is None

@@ -36,7 +36,16 @@ class SoftSpheres(Calculator):
         self.results = soft_spheres(self.atoms)
         if self._diary:
             with Path(self._diary).open("a") as diary:
-                diary.write(f"{os.getpid()} {os.environ.get('OMP_NUM_THREADS')}\n")
+                job = os.environ.get("SLURM_JOB_ID", "-")
+                diary.write(f"{os.getpid()} {os.environ.get('OMP_NUM_THREADS')} {job}\n")
+
+
+def slow_down_as_asked() -> None:
+    """Take the time TOY_SECONDS of the environment, which is no setting of the level, and note job and process."""
+    time.sleep(float(os.environ.get("TOY_SECONDS", "0")))
+    if "TOY_DIARY" in os.environ:
+        with Path(os.environ["TOY_DIARY"]).open("a") as diary:
+            diary.write(f"{os.getpid()} {os.environ.get('SLURM_JOB_ID', '-')}\n")
 
 
 def soft_spheres(atoms: Any, depth: float = 8.0, reach: float = 3.2) -> dict[str, Any]:
@@ -77,8 +86,8 @@ class Washboard(Calculator):
 
     def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
         super().calculate(atoms, properties, system_changes)
-        if self._seconds:
-            time.sleep(self._seconds)
+        time.sleep(self._seconds)
+        slow_down_as_asked()
         cell = self.atoms.cell.array
         ion = self.atoms.numbers[:, None] == 3
         height, sign = np.where(ion, *self._barriers) / 2, np.where(ion, 1.0, -1.0)

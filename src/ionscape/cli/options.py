@@ -30,11 +30,17 @@ def with_lab(added: argparse.ArgumentParser) -> None:
     """Add the options of commands that calculate: level, store, engine, relaxation tolerance."""
     with_level(added)
     added.add_argument("--store", type=Path, default=DEFAULT_STORE, help="store of finished calculations")
+    with_engine(added, "process", "process")
+
+
+def with_engine(added: argparse.ArgumentParser, default: str, told: str) -> None:
+    """Add the option that tells where calculations run; `told` is the default in words."""
     added.add_argument(
         "--engine",
-        choices=("process", "local"),
-        default="process",
-        help="process: in this process; local: Parsl workers on all cores (default: process)",
+        default=default,
+        metavar="WHERE",
+        help="process: in this process; threads: so, on all cores; processes or local: Parsl workers; "
+        f"FILE.toml: its table [engine], as for a cluster (default: {told})",
     )
 
 
@@ -185,14 +191,16 @@ def level_settings(assignments: Sequence[str]) -> dict[str, Any]:
 @contextlib.contextmanager
 def laboratory(options: argparse.Namespace) -> Iterator[Laboratory]:
     """Provide the laboratory that the options describe, and end its workers afterwards."""
-    from ionscape.study.engine import EngineSettings, InProcess, LocalWorkers, available_cores
+    from ionscape.study.engine import EngineSettings, engine_of
     from ionscape.study.lab import Laboratory
     from ionscape.study.progress import on_standard_error
     from ionscape.study.store import Store
 
-    engine = LocalWorkers(EngineSettings()) if options.engine == "local" else InProcess(available_cores())
     progress = on_standard_error()
     progress.stage = options.command
+    # a single command has the whole machine
+    choice = {"process": "threads"}.get(options.engine, options.engine)
+    engine = engine_of(choice, EngineSettings(), tell=progress.message)
     lab = Laboratory(Store(options.store), engine, progress)
     try:
         yield lab

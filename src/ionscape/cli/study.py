@@ -1,13 +1,16 @@
-"""Commands about whole studies: run, status, verify, report, cite."""
+"""Commands about whole studies: run, status, stop, verify, report, cite."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ionscape.cli.options import command, whole_number
+from ionscape.cli.options import command, whole_number, with_engine
 from ionscape.cli.output import Answer, table
+
+if TYPE_CHECKING:
+    from ionscape.study.runner import RunOptions
 
 
 def add_commands(commands: Any) -> None:
@@ -17,11 +20,19 @@ def add_commands(commands: Any) -> None:
     run.add_argument("--out", type=Path, help="folder of the study (default: runs/NAME)")
     run.add_argument("--stages", default="", help="comma-separated stages; with what they need (default: all)")
     run.add_argument("--store", type=Path, help="store of calculations (default: DIR/store)")
-    run.add_argument("--engine", choices=("local", "process"), default="local", help="local: Parsl workers")
+    with_engine(run, "", "what the study file says")
     run.add_argument("--level", default="", help="cheap level, in place of the study file's")
     run.add_argument("--seed", type=whole_number, help="seed, in place of the study file's")
+    way = run.add_mutually_exclusive_group()
+    way.add_argument(
+        "--detach", action="store_true", help="go on in the background: see status, stop, DIR/run.log"
+    )
+    way.add_argument(
+        "--dry-run", action="store_true", help="tell what would be calculated, how long, how much disk"
+    )
     for name, perform, summary in (
-        ("status", _status, "what of a study is done and what is pending"),
+        ("status", _status, "whether a study runs, what of it is done, and what is being calculated"),
+        ("stop", _stop, "end the run of a study, its workers and jobs; the same run command continues"),
         ("verify", _verify, "re-hash and re-read every stored calculation"),
         ("report", _report, "build figures and report page again"),
     ):
@@ -34,17 +45,16 @@ def add_commands(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> Answer:
     from ionscape.study.progress import on_standard_error
-    from ionscape.study.runner import RunOptions, run_study
+    from ionscape.study.runner import run_study
 
+    chosen = _chosen(options)
+    if options.dry_run:
+        from ionscape.cli.plan import planned
+
+        return planned(options.study, chosen)
+    if options.detach:
+        return _detached(options, chosen)
     progress = on_standard_error()
-    chosen = RunOptions(
-        out=options.out,
-        store=options.store,
-        engine=options.engine,
-        level=options.level,
-        seed=options.seed,
-        stages=[name for name in options.stages.split(",") if name],
-    )
     try:
         done = run_study(options.study, chosen, progress)
     finally:
@@ -63,22 +73,80 @@ def _run(options: argparse.Namespace) -> Answer:
     return Answer({"out": str(done.folder), "stages": stages}, f"{text}\nreport:  {page}", code)
 
 
+def _chosen(options: argparse.Namespace) -> RunOptions:
+    from ionscape.study.runner import RunOptions
+
+    return RunOptions(
+        out=options.out,
+        store=options.store,
+        engine=options.engine,
+        level=options.level,
+        seed=options.seed,
+        stages=[name for name in options.stages.split(",") if name],
+    )
+
+
+def _detached(options: argparse.Namespace, chosen: RunOptions) -> Answer:
+    from ionscape.study.detached import LOG, begin_detached
+    from ionscape.study.runner import chosen_study, folder_of
+
+    folder = folder_of(chosen_study(options.study, chosen), chosen)
+    given = {
+        "--out": folder,
+        "--store": options.store,
+        "--stages": options.stages,
+        "--engine": options.engine,
+        "--level": options.level,
+        "--seed": options.seed,
+    }
+    words = [f"{name}={value}" for name, value in given.items() if value not in {None, ""}]
+    begun = begin_detached(["run", str(options.study), *words], folder)
+    payload = {"out": str(folder), "pid": begun and begun.occupant.pid, "log": str(folder / LOG)}
+    if begun is None:
+        return Answer(payload, f"done: {folder}")
+    return Answer(
+        payload,
+        f"process {begun.occupant.pid} runs {folder}\nlog: {begun.log}\nsee: ionscape status {folder}\n"
+        f"end: ionscape stop {folder}",
+    )
+
+
+def _stop(options: argparse.Namespace) -> Answer:
+    from ionscape.study.detached import stop
+    from ionscape.study.runner import store_of
+
+    stopped = stop(options.folder, store_of(options.folder).root)
+    pid = stopped.occupant.pid if stopped.occupant else None
+    payload = {"pid": pid, "processes": stopped.orphans.processes, "jobs": list(stopped.orphans.jobs)}
+    lines = [f"ended process {pid}: everything finished is stored, the same run command continues"] * (
+        pid is not None
+    )
+    lines += [str(stopped.orphans)] * bool(str(stopped.orphans))
+    return Answer(payload, "\n".join(lines) or "no run is at work here")
+
+
 def _status(options: argparse.Namespace) -> Answer:
     from ionscape.study.runner import study_status
 
     status = study_status(options.folder)
+    at_it = status.occupant
     payload = {
+        "is_running": at_it is not None,
+        "process": None if at_it is None else vars(at_it),
+        "calculations": [vars(one) for one in status.running],
         "stages": status.stages,
         "complete": status.complete,
         "corrupt": status.corrupt,
         "pending": [name for name, state in status.stages.items() if state not in {"done", "cached"}],
         "unfinished": status.unfinished,
     }
-    text = table(("stage", "state"), list(status.stages.items()))
-    return Answer(
-        payload,
-        f"{text}\n{status.complete} calculations finished, {len(status.unfinished)} begun and not finished",
-    )
+    told = f"running since {at_it.since}: process {at_it.pid} on {at_it.host}" if at_it else "not running"
+    text = f"{told}\n{table(('stage', 'state'), list(status.stages.items()))}"
+    text += f"\n{status.complete} calculations finished, {len(status.unfinished)} begun and not finished"
+    rows = [(one.kind, one.content, one.level, one.steps, one.since, one.host) for one in status.running]
+    if rows:
+        text += "\n" + table(("calculating", "atoms", "level", "steps", "since", "on"), rows)
+    return Answer(payload, text)
 
 
 def _verify(options: argparse.Namespace) -> Answer:

@@ -27,6 +27,7 @@ from ionscape.dynamics.recording import RecordedFrame, Recorder, RunHeader
 from ionscape.dynamics.runs import DriftRate, Milliseconds
 from ionscape.dynamics.settings import DynamicsSettings
 from ionscape.errors import InputError, nearest
+from ionscape.levels.allocation import over, stop_if_over
 from ionscape.levels.evaluation import require_stress
 from ionscape.potential.active_calculator import ActiveCalculator
 from ionscape.structures.exchange import to_atoms, to_structure
@@ -245,9 +246,9 @@ class _Run:
         write_checkpoint(Checkpoint(arrays, values), self._folder / CHECKPOINT)
 
     def go(self, checkpoint_s: Seconds) -> None:
-        """Make all steps that are left, or as many as the guards allow."""
+        """Make all steps that are left, or as many as the guards and the time of the job allow."""
         saved = told = now = time.monotonic()
-        while self._step < self._settings.steps and not self._stopped:
+        while self._step < self._settings.steps and not self._stopped and not over():
             self._advance()
             before, now = now, time.monotonic()
             self._seconds += now - before
@@ -259,6 +260,8 @@ class _Run:
                 saved = now = time.monotonic()
         self._save()
         self._tell()
+        if self._step < self._settings.steps and not self._stopped:
+            stop_if_over()
 
     def _tell(self) -> None:
         (self._folder / STEPS).write_text(f"{self._step}\n")

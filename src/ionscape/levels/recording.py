@@ -18,6 +18,8 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.trajectory import Trajectory
 
+from ionscape.levels.allocation import stop_if_over
+
 PROPERTIES = ("energy", "forces", "stress")
 #: Key under which each frame carries the hash of its own numbers, so that a damaged frame is never replayed.
 DIGEST = "sha256"
@@ -53,6 +55,7 @@ class RecordingCalculator(Calculator):
         if recorded is not None:
             self.results = {name: recorded.calc.results[name] for name in self._properties}
             return
+        stop_if_over()  # all that was evaluated is recorded
         atoms = self.atoms.copy()
         atoms.set_constraint()  # what is recorded are the forces of the level, on held atoms too
         atoms.calc = self._inner

@@ -5,7 +5,7 @@ It looks in the store, sends what is missing to the engine, and returns results 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +44,8 @@ class Laboratory:
     ----------
     computed, reused
         Number of calculations that this laboratory ran, and of those it found finished.
+    seeds
+        Seeds of all calculations it was asked for that have any, by their keys.
     """
 
     def __init__(self, store: Store, engine: Engine, progress: Progress) -> None:
@@ -52,6 +54,7 @@ class Laboratory:
         self._progress = progress
         self.computed = 0
         self.reused = 0
+        self.seeds: dict[str, list[int]] = {}
 
     def relax(
         self, structures: Sequence[Structure], level: Level, settings: RelaxationSettings
@@ -111,6 +114,9 @@ class Laboratory:
 
     def _results(self, requests: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
         keys = [request_key(request) for request in requests]
+        self.seeds |= {
+            key: seeds for key, request in zip(keys, requests, strict=True) if (seeds := seeds_in(request))
+        }
         missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in self._store}
         self.reused += len(set(keys)) - len(missing)
         errors = self._run(missing) if missing else {}
@@ -134,6 +140,16 @@ class Laboratory:
                 self._progress.finish(key, 0 if ended.error else self._store.read(key).get("steps", 1))
                 self.computed += 1
         return errors
+
+
+def seeds_in(request: Any) -> list[int]:
+    """Return the seeds in a request, wherever they stand in it, in their order."""
+    if isinstance(request, Mapping):
+        own = [request["seed"]] if isinstance(request.get("seed"), int) else []
+        return own + [seed for value in request.values() for seed in seeds_in(value)]
+    if isinstance(request, list) and request and isinstance(request[0], Mapping):
+        return [seed for value in request for seed in seeds_in(value)]
+    return []
 
 
 def _relaxation(key: str, result: dict[str, Any]) -> Relaxation | Failure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ionscape.doping.funnel import DopedCell, FailedCell, Workbench, dope_all
@@ -17,6 +18,7 @@ from ionscape.results import Failure
 from ionscape.study.compositions import Content, contents_of, dynamics_cell, formula_units, starting_cells
 from ionscape.study.learned import LearnedPotential, LearningRequest, model_of
 from ionscape.transport.stage import MaterialTransport, RunToAnalyse, judge_transport
+from ionscape.units import Count
 
 if TYPE_CHECKING:
     from ionscape.levels.registry import Level
@@ -134,11 +136,33 @@ def motion_sizes(study: Study, crystals: list[Crystal]) -> list[int]:
     return [atoms] * searched
 
 
+@dataclass(frozen=True)
+class PlannedRuns:
+    """The runs that [dynamics] asks for: how many, and the atoms, mean steps and mean frames of each."""
+
+    count: Count
+    atoms: Count
+    steps: Count
+    frames: Count
+
+
+def planned_runs(study: Study, crystals: list[Crystal]) -> PlannedRuns | None:
+    """Return the runs of [dynamics], all in cells of as many atoms as the host's; None without the table."""
+    table = study.dynamics
+    if table is None:
+        return None
+    each = [table.run_settings(kelvin, 0) for kelvin in table.temperatures_K]
+    return PlannedRuns(
+        count=len(table.compositions) * len(each) * table.replicas,
+        atoms=len(crystals[0].structure) * math.prod(dynamics_cell(study)),
+        steps=sum(one.steps for one in each) // len(each),
+        frames=sum(one.steps // one.steps_per_frame for one in each) // len(each),
+    )
+
+
 def motion_work(study: Study, crystals: list[Crystal]) -> int:
     """Return the atoms × steps of the runs of [dynamics], if they are at the cheap level."""
-    table = study.dynamics
-    if table is None or table.level != "cheap":
+    runs = planned_runs(study, crystals)
+    if runs is None or study.dynamics is None or study.dynamics.level != "cheap":
         return 0
-    atoms = len(crystals[0].structure) * math.prod(dynamics_cell(study))
-    runs = len(table.compositions) * len(table.temperatures_K) * table.replicas
-    return runs * atoms * table.run_settings(table.temperatures_K[0], 0).steps
+    return runs.count * runs.atoms * runs.steps

@@ -77,6 +77,8 @@ class Run:
         Folder of the study file, at which relative paths start.
     findings
         Results by stage; a stage that has not run is not in it.
+    streams
+        Seeds of the random streams that stages drew from, by stage.
     """
 
     study: schema.Study
@@ -86,6 +88,7 @@ class Run:
     progress: Progress
     folder: Path = Path()
     findings: dict[str, Any] = field(default_factory=dict)
+    streams: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def doped_cells(self) -> list[DopedCell]:
@@ -120,7 +123,8 @@ class Run:
 
     def rng(self, stage: str) -> np.random.Generator:
         """Return the random stream of `stage`: a child of the study's seed, the same whatever ran before."""
-        return np.random.default_rng([self.study.study.seed, zlib.crc32(stage.encode())])
+        self.streams[stage] = [self.study.study.seed, zlib.crc32(stage.encode())]
+        return np.random.default_rng(self.streams[stage])
 
 
 @dataclass(frozen=True)

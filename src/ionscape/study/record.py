@@ -63,12 +63,22 @@ def write_record(run: Run, study_file: StudyFile, stages: Mapping[str, StageReco
         {
             **head,
             "stages": {name: merged[name] for name in STAGES if name in merged},
+            "seeds": _seeds(run, earlier.get("seeds", {})),
             "comparison": [_told(to_json(row)) for row in compare(study.reference, merged)],
             "claims": [to_json(claim) for claim in judge(study.claim, merged)],
             "warnings": list(dict.fromkeys([*kept, *warnings_of(run)])),
             "references": [vars(reference) for reference in references_of_study(study, merged)],
         },
     )
+
+
+def _seeds(run: Run, earlier: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all seeds: of the study, of the random streams of stages, and of calculations by their keys."""
+    return {
+        "study": run.study.study.seed,
+        "stages": {**earlier.get("stages", {}), **run.streams},
+        "calculations": dict(sorted({**earlier.get("calculations", {}), **run.lab.seeds}.items())),
+    }
 
 
 def _earlier(path: Path, head: Mapping[str, Any]) -> dict[str, Any]:

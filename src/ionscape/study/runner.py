@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -12,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from ionscape.errors import InputError
-from ionscape.study.engine import InProcess, LocalWorkers
+from ionscape.levels.registry import Level
+from ionscape.study import tasks
+from ionscape.study.engine import end_orphans, engine_of
 from ionscape.study.lab import Laboratory
 from ionscape.study.pipeline import StageRecord, begin, run_stages, stages_of
+from ionscape.study.presence import Occupant, at_work, occupant_of
 from ionscape.study.progress import Progress
 from ionscape.study.record import write_json, write_record
-from ionscape.study.schema import StudyFile, read_study
+from ionscape.study.running import RunningCalculation, running_calculations
+from ionscape.study.schema import Study, StudyFile, read_study
 from ionscape.study.store import Store
 
 RUN_FILE = "run.json"
@@ -35,7 +40,8 @@ class RunOptions:
     store
         Store of calculations; None: ``store`` in the folder of the study.
     engine
-        ``local`` (Parsl workers) or ``process`` (this process).
+        ``process`` (this process), ``threads``, ``processes`` or ``local`` (Parsl workers), or a file with a table
+        [engine]; empty: what the study file says.
     level
         Replaces the cheap level of the study file unless empty.
     seed
@@ -46,7 +52,7 @@ class RunOptions:
 
     out: Path | None = None
     store: Path | None = None
-    engine: str = "local"
+    engine: str = ""
     level: str = ""
     seed: int | None = None
     stages: Sequence[str] = ()
@@ -68,23 +74,32 @@ def run_study(path: Path, options: RunOptions, progress: Progress) -> StudyRun:
     InputError
         If the study file, a structure, a level, the folder or the store cannot be used; before anything runs.
     """
-    study_file = _with_options(read_study(path), options)
+    study_file = chosen_study(path, options)
     names = stages_of(study_file.content, options.stages)
-    folder = _folder(study_file, options)
+    folder = folder_of(study_file, options)
     store = Store(options.store or folder / STORE)
     make_importable(study_file.folder)
-    engine = LocalWorkers(study_file.content.engine) if options.engine == "local" else InProcess()
+    engine = engine_of(options.engine, study_file.content.engine, roles_of(study_file.content), progress.message)
     lab = Laboratory(store, engine, progress)
     run = begin(study_file, lab, progress, names)
-    try:
+    with at_work(folder), contextlib.closing(lab):
+        if left := str(end_orphans(store.root)):
+            progress.message(left)
         records = run_stages(run, names, functools.partial(_note, folder, store))
         write_record(run, study_file, records, folder)
-    finally:
-        lab.close()
     return StudyRun(folder, records)
 
 
-def _with_options(study_file: StudyFile, options: RunOptions) -> StudyFile:
+def roles_of(study: Study) -> dict[str, str]:
+    """Return what the levels of the study are for, by `tasks.pace` of their calculations."""
+    levels = {role: Level.of(table.name, table.settings) for role, table in study.levels.tables().items()}
+    # of two roles with one level the first counts
+    return {tasks.pace_of_level(levels[role]): role for role in reversed(levels)}
+
+
+def chosen_study(path: Path, options: RunOptions) -> StudyFile:
+    """Return the study file at `path` with what the options replace."""
+    study_file = read_study(path)
     content = study_file.content
     if options.level:
         cheap = content.levels.cheap.model_copy(update={"name": options.level, "settings": {}})
@@ -95,8 +110,14 @@ def _with_options(study_file: StudyFile, options: RunOptions) -> StudyFile:
     return replace(study_file, content=content)
 
 
-def _folder(study_file: StudyFile, options: RunOptions) -> Path:
-    folder = (options.out or Path("runs") / study_file.content.study.name).resolve()
+def study_folder(study_file: StudyFile, options: RunOptions) -> Path:
+    """Return the folder of the study, existing or not."""
+    return (options.out or Path("runs") / study_file.content.study.name).resolve()
+
+
+def folder_of(study_file: StudyFile, options: RunOptions) -> Path:
+    """Return the folder of the study after making it and trying that it can be written."""
+    folder = study_folder(study_file, options)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".writable-{os.getpid()}"
@@ -139,12 +160,18 @@ class StudyStatus:
         Keys of those that miss files; only `verify` reads every file again.
     unfinished
         Keys of calculations that were begun and not finished.
+    occupant
+        The process that runs it; None if none does.
+    running
+        Calculations in progress, of this run or another on the same store.
     """
 
     stages: dict[str, str]
     complete: int
     corrupt: list[str]
     unfinished: list[str]
+    occupant: Occupant | None = None
+    running: list[RunningCalculation] = field(default_factory=list)
 
 
 def study_status(folder: Path) -> StudyStatus:
@@ -160,7 +187,8 @@ def study_status(folder: Path) -> StudyStatus:
     stages = {name: record["state"] for name, record in data["stages"].items()}
     keys = list(store.finished())
     corrupt = [key for key in keys if store.damage(key, rehash=False) is not None]
-    return StudyStatus(stages, len(keys) - len(corrupt), corrupt, store.unfinished())
+    at_it = occupant_of(folder), running_calculations(store)
+    return StudyStatus(stages, len(keys) - len(corrupt), corrupt, store.unfinished(), *at_it)
 
 
 def store_of(folder: Path) -> Store:

@@ -29,8 +29,8 @@ from ionscape.stability.settings import ContactSettings, StabilitySettings, Wind
 from ionscape.structures.voids import VoidSettings
 from ionscape.study.claims import Claim
 from ionscape.study.comparison import ReferenceValue
-from ionscape.study.engine import EngineSettings
 from ionscape.study.interfaces import InterfaceTable
+from ionscape.study.resources import EngineSettings
 from ionscape.transport.plan import TransportPlan
 
 
@@ -184,10 +184,40 @@ def read_study(path: str | Path) -> StudyFile:
         If the file is missing, is not TOML, or holds an unknown key, a missing key, a wrong type or a value out of
         range; the message names the key's path, what was found, what was expected and the nearest valid name.
     """
-    file = Path(path)
+    text, data = _toml(path)
     try:
-        text = file.read_text(encoding="utf-8")
-        data = tomllib.loads(text)
+        content = Study.model_validate(data)
+    except ValidationError as error:
+        raise _refusal(error, path) from None
+    return StudyFile(content, Path(path).resolve().parent, hashlib.sha256(text.encode()).hexdigest())
+
+
+def read_engine(path: str | Path) -> EngineSettings:
+    """Return the table [engine] of the TOML file at `path`: a study file, or one with nothing else.
+
+    Raises
+    ------
+    InputError
+        As `read_study`; also if there is no such table.
+    """
+    _, data = _toml(path)
+    if not isinstance(data.get("engine"), dict):
+        raise InputError(
+            "no table [engine]",
+            where=str(path),
+            expected='a table [engine], such as kind = "slurm"',
+            remedy="Add it, or leave --engine out.",
+        )
+    try:
+        return EngineSettings.model_validate(data["engine"])
+    except ValidationError as error:
+        raise _refusal(error, path, ("engine",)) from None
+
+
+def _toml(path: str | Path) -> tuple[str, dict[str, Any]]:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise InputError(
@@ -203,17 +233,12 @@ def read_study(path: str | Path) -> StudyFile:
             expected="TOML: [tables], key = value, strings in quotes",
             remedy="Mend the line named.",
         ) from None
-    try:
-        content = Study.model_validate(data)
-    except ValidationError as error:
-        raise _refusal(error, path) from None
-    return StudyFile(content, file.resolve().parent, hashlib.sha256(text.encode()).hexdigest())
 
 
-def _refusal(error: ValidationError, path: str | Path) -> InputError:
+def _refusal(error: ValidationError, path: str | Path, above: tuple[str, ...] = ()) -> InputError:
     problems = error.errors()
     first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
-    location, kind = tuple(first["loc"]), first["type"]
+    location, kind = above + tuple(first["loc"]), first["type"]
     more = f" ({len(problems) - 1} more in this file.)" if len(problems) > 1 else ""
     where = f"{path}: {key_path(location)}"
     if kind == "extra_forbidden":

@@ -22,7 +22,10 @@ import numpy as np
 
 from ionscape import __version__
 from ionscape.errors import CalculationError, InputError
+from ionscape.levels.allocation import AllocationEnd, stop_if_over
 from ionscape.structures.exchange import fixed_coordinates, hold
+from ionscape.study.progress import steps_so_far
+from ionscape.study.running import sign
 from ionscape.study.store import Store, request_key
 
 if TYPE_CHECKING:
@@ -93,7 +96,7 @@ def learning_request(asked: LearningRequest) -> dict[str, Any]:
     return {
         "kind": "learning",
         "meaning": MEANING["learning"],
-        "level": _level_request(asked.level),
+        "level": level_request(asked.level),
         "cells": [structure_to_json(cell, digits=10) for cell in asked.cells],
         "stretches": [
             {"cell": one.cell, "settings": one.settings.model_dump(mode="json")} for one in asked.stretches
@@ -131,10 +134,23 @@ def expected_steps(request: dict[str, Any], store: Store) -> int:
     return _dynamics_settings(request).steps if request["kind"] == "dynamics" else 0
 
 
+def expected_frames(request: dict[str, Any]) -> int:
+    """Return the number of frames that a run of molecular dynamics will record; 0 for other calculations."""
+    if request["kind"] != "dynamics":
+        return 0
+    settings = _dynamics_settings(request)
+    return settings.steps // settings.steps_per_frame
+
+
 def pace(request: dict[str, Any]) -> str:
     """Return what `request` has in common with others that take equally long for an atom and step: its level."""
     level = request.get("level")
     return request["kind"] if level is None or request["kind"] == "learning" else json.dumps(level, sort_keys=True)
+
+
+def pace_of_level(level: Level) -> str:
+    """Return the `pace` of relaxations, runs and single points at `level`."""
+    return json.dumps(level_request(level), sort_keys=True)
 
 
 def _dynamics_settings(request: dict[str, Any]) -> DynamicsSettings:
@@ -147,12 +163,13 @@ def _request(kind: str, structure: Structure, level: Level) -> dict[str, Any]:
     return {
         "kind": kind,
         "meaning": MEANING[kind],
-        "level": _level_request(level),
+        "level": level_request(level),
         "structure": structure_to_json(structure, digits=10),
     }
 
 
-def _level_request(level: Level) -> dict[str, Any]:
+def level_request(level: Level) -> dict[str, Any]:
+    """Return what a request says of its level."""
     identity = level.identity()
     elsewhere = {} if level.address == identity["name"] else {"address": level.address}
     return {"settings": dict(level.settings), "identity": identity, **elsewhere}
@@ -188,13 +205,19 @@ def perform(request: dict[str, Any], store_root: str, threads: int) -> dict[str,
     """Carry out `request` unless it is finished, and return ``{"error": …}`` if something unforeseen broke.
 
     What the physics says (not converged, outside the domain of the level) is a result and is stored; what the
-    machine says (no memory, a missing module, a full disk) is not, so that another try may succeed.
+    machine says (no memory, a missing module, a full disk) is not, so that another try may succeed. Where the time
+    of the job ended before the calculation did, ``paused`` stands in the answer, with the steps made so far: the
+    next try goes on from there.
     """
     store, key = Store(Path(store_root)), request_key(request)
     try:
         with store.lock(key):
             if key not in store:
+                stop_if_over()
+                sign(request, key, store)
                 _calculate(request, key, store, threads)
+    except AllocationEnd:
+        return {"error": "", "paused": True, "steps": steps_so_far(store.working_folder(key))}
     except Exception as error:  # noqa: BLE001  one broken task must not end the others; it is told
         return {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
     return {"error": ""}
