@@ -26,6 +26,8 @@ Name = Literal[
     "d2",
     "work_of_adhesion",
     "segregation_energy",
+    "forward_barrier",
+    "backward_barrier",
 ]
 
 
@@ -69,6 +71,8 @@ QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
         "segregation_energy": Quantity(
             "interface", "contacts", "name", "segregation_energy_per_atom", "meV/atom", 1000.0
         ),
+        "forward_barrier": Quantity("migration", "classes", "name", "forward", "eV"),
+        "backward_barrier": Quantity("migration", "classes", "name", "backward", "eV"),
     }
 )
 
@@ -81,11 +85,12 @@ class ReferenceValue(Settings):
         description="What it is: decomposition_energy (meV/atom), surface_energy (J/m²), mean_strain (%), "
         "activation_energy (eV), "
         "extrapolated_conductivity (S/cm, at `at_K` of [transport]); of one run: conductivity (S/cm), tau1, tau2 "
-        "(ps), xi, d1, d2 (Å); of a contact: work_of_adhesion (J/m²), segregation_energy (meV/atom).",
+        "(ps), xi, d1, d2 (Å); of a contact: work_of_adhesion (J/m²), segregation_energy (meV/atom); of the "
+        "lowest path of a class across it: forward_barrier, backward_barrier (eV).",
     )
     target: str = Field(
         description="Of what: the name of the host, or 'ROUTE, COUNT'; a surface, 'Li6Zr2O7 (0 0 1)'; a pair "
-        "of them, film first, 'Li6Zr2O7 (0 0 1) | LiCoO2 (1 0 4)'."
+        "of them, film first, 'Li6Zr2O7 (0 0 1) | LiCoO2 (1 0 4)'; a class of paths, that and ', LiO5 → LiO5'."
     )
     temperature_K: float | None = Field(
         None, gt=0, description="Temperature of the run, K, for quantities of one run."

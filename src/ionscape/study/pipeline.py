@@ -322,7 +322,7 @@ STAGES = {
         ("host",), run_dynamics, motion_sizes, uses=("voids", "doping", "potential"), work=motion_work
     ),
     "transport": Stage(("dynamics",), analyse_runs, _none),
-    "migration": Stage(("host",), migrate, _none, uses=("voids",)),
+    "migration": Stage(("host",), migrate, _none, uses=("voids", "interface")),
 }
 #: Stages that a study has only if it has their table.
 OPTIONAL = (
