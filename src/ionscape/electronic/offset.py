@@ -1,11 +1,11 @@
-r"""Band offset of two materials that meet: how far the edges of one lie above those of the other, and if it is known.
+r"""Band offset of two materials that meet: how far the edges of one lie above those of the other, and its margin.
 
 Edges are those of the inner layers of each side (`states.layer_edges`), whose neighbours belong to the same side:
 
     ΔE = ⟨E⟩_second − ⟨E⟩_first,  margin² = s₁²/n₁ + s₂²/n₂ + 2 δ²
 
-with the scatter s of the n layers' edges and δ what an edge is known to. With the bulk crystals calculated apart the
-electrostatic potential lines their edges up (doi:10.1103/PhysRevB.35.8154):
+with the scatter s of the n layers' edges and δ what an edge is known to. With the bulk crystals calculated apart
+the electrostatic potential lines their edges up (doi:10.1103/PhysRevB.35.8154):
 
     ΔE = (E − V̄)_second,bulk − (E − V̄)_first,bulk + ΔV̄
 
