@@ -62,11 +62,12 @@ def test_what_is_handed_over_is_read_by_pymatgen(handed) -> None:
 
 
 def test_results_come_back_to_the_structures_they_belong_to(ionscape, handed) -> None:
-    """One is told by the tags of its task, inside a document of jobflow, one by what it started from."""
+    """One is told by the name of its job, around the document of the task, one by what it started from."""
     first, second = loadfn("over/structures.json")
     moved = first.copy()
     moved.translate_sites([0], [0.02, 0, 0])
-    told = {"uuid": "x", "index": 1, "output": document(moved, tags=[handed[0]["id"]])}
+    moved.properties.clear()
+    told = {"uuid": "x", "index": 1, "name": f"static {handed[0]['id']}", "output": document(moved)}
     plain = second.copy(properties={})
     started = document(plain, input={"structure": plain.as_dict()})
     Path("a.json.gz").write_bytes(gzip.compress(json.dumps(told).encode()))

@@ -161,17 +161,20 @@ def _loaded(path: Path) -> Any:
         ) from None
 
 
-def _documents(node: Any) -> Iterator[dict[str, Any]]:
-    """Yield the task documents in `node`: those whose output has a structure, however deep jobflow put them."""
+def _documents(node: Any, job: Sequence[Any] = ()) -> Iterator[dict[str, Any]]:
+    """Yield the task documents in `node`: those whose output has a structure, however deep jobflow put them.
+
+    What the jobs around a document say of themselves stands in it under ``job``.
+    """
     if isinstance(node, list):
         for one in node:
-            yield from _documents(one)
+            yield from _documents(one, job)
     elif isinstance(node, dict):
         output = node.get("output")
         if isinstance(output, dict) and "structure" in output:
-            yield node
+            yield {**node, "job": list(job)}
         elif isinstance(output, dict | list):
-            yield from _documents(output)
+            yield from _documents(output, [*job, *(node.get(key) for key in ("name", "metadata"))])
 
 
 def _result(document: dict[str, Any], where: str, handed: Mapping[str, Structure]) -> TaskResult | Failure:
@@ -223,7 +226,7 @@ def _voigt(kbar: Array) -> Array:
 
 def _identifier(document: Mapping[str, Any], structure: Structure, handed: Mapping[str, Structure]) -> str:
     """Return whose task it is: by an identifier that it carries, else by the structure that it started from."""
-    text = json.dumps([document.get(key) for key in ("task_label", "name", "tags", "metadata", "dir_name")])
+    text = json.dumps([document.get(key) for key in ("task_label", "name", "tags", "metadata", "job")])
     named = [identifier for identifier in handed if identifier in text]
     carried = str(structure.properties.get(IDENTIFIER, ""))
     if named or carried:
