@@ -22,6 +22,8 @@ def metals(folder: Path) -> None:
     for symbol, parameter in (("Ag", 4.06), ("Al", 3.99), ("Cu", 3.59)):
         metal = Structure.from_spacegroup("Fm-3m", Lattice.cubic(parameter), [symbol], [[0, 0, 0]])
         metal.to_file(str(folder / f"{symbol}.cif"))
+    mixed = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.0), [{"Ag": 0.5, "Al": 0.5}], [[0, 0, 0]])
+    mixed.to_file(str(folder / "mixed.cif"))
 
 
 def test_two_metals_are_joined_and_pulled_apart(ionscape) -> None:
@@ -58,6 +60,8 @@ def test_the_search_of_the_study_by_command(ionscape) -> None:
         (("Al.cif", "Ag.cif", *FACES, *SMALL, "--match", "999"), "match 999"),
         (("Al.cif", "Ag.cif", "--film-miller", "0,0,0", "--substrate-miller", "1,1,1"), "not all zero"),
         (("Al.cif", "no.cif", *FACES), "no such file"),
+        (("Al.cif", "Ag.cif", *FACES, *SMALL, "--thickness-A", "2"), "expected at least 3 atomic planes"),
+        (("mixed.cif", "Ag.cif", *FACES, *SMALL), "partial occupanc"),
         (("Al.cif", "Ag.cif", *FACES, *SMALL, "--max-evaluations", "0"), "max_evaluations"),
     ],
 )
@@ -68,6 +72,18 @@ def test_bad_input_is_one_message(arguments, message, capfd: pytest.CaptureFixtu
     assert message in err
     assert "Traceback" not in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_shifts_that_fail_do_not_stop_the_search(ionscape, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "interfaces"))
+    level = ("--level", "contact_levels:FailsNowAndThen")
+    arguments = ("interface", "Al.cif", "Ag.cif", *FACES, *SMALL, "--evaluation", "rigid", "--no-scan")
+    found = ionscape(*arguments, "--lateral-step-A", "0.5", "--max-evaluations", "12", *level)
+    failed = [one for one in found["history"] if "failure" in one]
+    assert 0 < len(failed) == found["n_failed"] < found["n_evaluations"]
+    assert all("the level gave up" in one["failure"] for one in failed)
+    assert found["energy_eV"] == min(one["energy_eV"] for one in found["history"] if "energy_eV" in one)
+    assert isinstance(found["work_of_adhesion_J_per_m2"], float)
 
 
 def test_relaxations_that_fail_are_told_and_the_command_ends_with_3(capfd: pytest.CaptureFixture[str]) -> None:

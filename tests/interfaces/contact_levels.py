@@ -6,9 +6,23 @@ from typing import Any
 
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.emt import EMT
+
+from ionscape.errors import CalculationError
 
 #: Energy of a nitrogen atom per Å of its distance from the middle of the cell's atoms, eV/Å.
 SLOPE = -0.3
+
+
+class FailsNowAndThen(EMT):
+    """EMT that gives up on about every third contact of two metals, always on the same ones."""
+
+    def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
+        mixed = len(set(atoms.numbers.tolist())) > 1
+        if mixed and int(round(float(atoms.positions[:, :2].sum()), 3) * 1000) % 3 == 0:
+            message = "the level gave up"
+            raise CalculationError(message)
+        super().calculate(atoms, properties, system_changes)
 
 
 class Sloped(Calculator):

@@ -185,5 +185,5 @@ def test_hops_across_the_boundary_of_the_cell_are_the_same() -> None:
 
 @pytest.mark.parametrize("film", [np.zeros(13, dtype=bool), np.ones(13, dtype=bool), np.ones(4, dtype=bool)])
 def test_sides_that_are_none_are_refused(film) -> None:
-    with pytest.raises(InputError, match="for the film"):
+    with pytest.raises(InputError, match="for the slab that the ion leaves"):
         crossing_hops(contact()[0], film, "Li")

@@ -80,13 +80,17 @@ class Washboard(Calculator):
 
     implemented_properties = ("energy", "forces", "stress")
 
-    def __init__(self, barrier: float = 0.15, host: float = 3.0, seconds: float = 0.0) -> None:
+    def __init__(self, barrier: float = 0.15, host: float = 3.0, seconds: float = 0.0, diary: str = "") -> None:
         super().__init__()
-        self._barriers, self._seconds = (barrier, host), seconds
+        self._barriers, self._seconds, self._diary = (barrier, host), seconds, diary
 
     def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
         super().calculate(atoms, properties, system_changes)
-        time.sleep(self._seconds)
+        if self._seconds:
+            time.sleep(self._seconds)
+        if self._diary:
+            with Path(self._diary).open("a") as diary:
+                diary.write(f"{os.getpid()}\n")
         slow_down_as_asked()
         cell = self.atoms.cell.array
         ion = self.atoms.numbers[:, None] == 3

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ionscape.cli.options import command, laboratory, level_of, settings_from, with_lab
+from ionscape.cli.options import command, laboratory, level_of, settings_from, whole_number, with_lab
 from ionscape.cli.output import Answer, table
-from ionscape.errors import CalculationError
+from ionscape.errors import CalculationError, InputError
 
 if TYPE_CHECKING:
     from ionscape.migration.result import MigrationPath
@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 
 def add_commands(commands: Any) -> None:
     """Add the commands of this module."""
-    neb = command(commands, "neb", _neb, "barrier between two structures: climbing-image nudged elastic band")
-    neb.add_argument("initial", type=Path, help="structure file of the initial end")
-    neb.add_argument("final", type=Path, help="structure file of the final end: the same atoms, in the same order")
+    neb = command(
+        commands, "neb", _neb, "barriers: between two structures, or of all hops in one; nudged elastic band"
+    )
+    neb.add_argument(
+        "initial", type=Path, help="structure file of the initial end; with --hops, the one to search"
+    )
+    neb.add_argument(
+        "final", type=Path, nargs="?", help="structure file of the final end: the same atoms, in the same order"
+    )
+    _with_hops(neb)
     neb.add_argument("--images", type=int, help="exactly so many inner images (default: 3, more where needed)")
     neb.add_argument(
         "--climb", action=argparse.BooleanOptionalAction, default=True, help="the highest image climbs (default)"
@@ -28,7 +35,10 @@ def add_commands(commands: Any) -> None:
         "--method", choices=("surrogate", "plain"), default="surrogate",
         help="surrogate: a Gaussian process saves evaluations (default); plain: every image in every iteration",
     )  # fmt: skip
-    neb.add_argument("--path", choices=("idpp", "linear"), default="idpp", help="first images (default idpp)")
+    neb.add_argument(
+        "--path", choices=("idpp", "linear", "guided"), default="idpp",
+        help="first images (default idpp); guided: around obstacles, through the least electron density",
+    )  # fmt: skip
     neb.add_argument(
         "--map", choices=("index", "assignment"), default="index", dest="mapping",
         help="which atom is which: by order (default), or the nearest of its element",
@@ -48,17 +58,57 @@ def add_commands(commands: Any) -> None:
         default="none",
         help="vibrations of the saddle, of which atoms",
     )
-    neb.add_argument("--out", type=Path, help="images of the path, extxyz (default: INITIAL-path.extxyz)")
+    neb.add_argument(
+        "--out", type=Path, help="images of the path, extxyz (default: INITIAL-path.extxyz); with --hops a folder"
+    )
     with_lab(neb)
 
 
+def _with_hops(neb: argparse.ArgumentParser) -> None:
+    group = neb.add_argument_group("hops in one structure (--hops)")
+    group.add_argument("--hops", action="store_true", help="find the distinct hops in INITIAL, and their barriers")
+    group.add_argument("--mobile", default="Li", metavar="ELEMENT", help="element that hops (default Li)")
+    group.add_argument(
+        "--mechanism", action="append", choices=("vacancy", "divacancy", "interstitial", "interstitialcy"),
+        help="how it hops (default vacancy); may be given more than once",
+    )  # fmt: skip
+    group.add_argument(
+        "--from", dest="leaving", metavar="MARKS",
+        help="hops across an interface: elements that only the slab has that the ion leaves (Co), or sites (0-47)",
+    )  # fmt: skip
+    group.add_argument("--to", dest="entering", metavar="MARKS", help="the same of the slab that it enters (Zr)")
+    group.add_argument("--longest-A", type=float, help="longest hop, Å (default 4.5; across an interface 5)")
+    group.add_argument("--per-site", type=int, help="hops from a site, the shortest (default 6; across 3)")
+    group.add_argument("--width-A", type=float, default=8.0, help="the cell is repeated to this width (default 8)")
+    group.add_argument("--most-atoms", type=int, default=160, help="atoms of a repeated cell (default 160)")
+    group.add_argument("--only", action="append", default=[], metavar="NAME", help="path of this hop alone: V1")
+    group.add_argument("--list", action="store_true", dest="listed", help="list the hops, find no paths")
+    group.add_argument("--seed", type=whole_number, default=0, help="seed of the Monte Carlo (default 0)")
+
+
 def _neb(options: argparse.Namespace) -> Answer:
+    if options.hops:
+        from ionscape.cli.hops import find_hops
+
+        return find_hops(options, band_settings(options))
+    if options.final is None:
+        raise InputError(
+            "one structure",
+            where="command neb",
+            expected="both ends of a hop, INITIAL FINAL",
+            remedy="Give the final structure too, or --hops to find the hops in this one.",
+        )
+    return _between(options)
+
+
+def _between(options: argparse.Namespace) -> Answer:
     from ionscape.migration.band import check_path
+    from ionscape.migration.images import write_images
     from ionscape.migration.requests import BandRequest
     from ionscape.results import Failure
     from ionscape.structures.exchange import check_writable, read_structure
 
-    settings = _settings(options)
+    settings = band_settings(options)
     ends = check_path(read_structure(options.initial), read_structure(options.final), settings)
     level = level_of(options)
     out = options.out or Path(f"{options.initial.stem}-path.extxyz")
@@ -68,11 +118,13 @@ def _neb(options: argparse.Namespace) -> Answer:
     if isinstance(found, Failure):
         message = f"{options.initial} to {options.final}: {found.reason}"
         raise CalculationError(message)
-    payload = {**_payload(found.path), "path": str(_written(found.path, out)), "key": found.key}
-    return Answer(payload, _text(payload), 0 if found.path.converged else 3)
+    payload = {**path_payload(found.path), "path": str(write_images(found.path, out)), "key": found.key}
+    rows = [(name, _shown(value)) for name, value in payload.items()]
+    return Answer(payload, table(("quantity", "value"), rows), 0 if found.path.converged else 3)
 
 
-def _settings(options: argparse.Namespace) -> BandSettings:
+def band_settings(options: argparse.Namespace) -> BandSettings:
+    """Return how paths are found, as the options tell."""
     from ionscape.migration.settings import BandSettings
 
     given = {} if options.images is None else {"images": options.images, "adaptive": False}
@@ -94,7 +146,8 @@ def _settings(options: argparse.Namespace) -> BandSettings:
     return settings
 
 
-def _payload(path: MigrationPath) -> dict[str, Any]:
+def path_payload(path: MigrationPath) -> dict[str, Any]:
+    """Return a path as it stands in the answer of the command."""
     payload: dict[str, Any] = {
         "forward_eV": path.forward,
         "backward_eV": path.backward,
@@ -118,25 +171,7 @@ def _payload(path: MigrationPath) -> dict[str, Any]:
     return payload
 
 
-def _text(payload: dict[str, Any]) -> str:
-    rows = [(name, _shown(value)) for name, value in payload.items()]
-    return table(("quantity", "value"), rows)
-
-
 def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     return "  ".join(_shown(one) for one in value) if isinstance(value, list) else str(value)
-
-
-def _written(path: MigrationPath, out: Path) -> Path:
-    from ase.io import write
-
-    from ionscape.structures.exchange import replacing, to_atoms
-
-    frames = [to_atoms(image) for image in path.images]
-    for atoms, energy in zip(frames, path.profile.energies, strict=True):
-        atoms.info["energy_above_initial_eV"] = float(energy)
-    with replacing(out) as part:
-        write(part, frames, format="extxyz")
-    return out

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ionscape.errors import InputError
+from ionscape.settings import Kind, checked_settings
 
 if TYPE_CHECKING:
     from ionscape.levels.registry import Level
@@ -101,21 +102,9 @@ def whole_number(text: str) -> int:
     return number
 
 
-def settings_from(kind: Any, where: str, **values: Any) -> Any:
+def settings_from(kind: type[Kind], where: str, **values: Any) -> Kind:
     """Return the settings type `kind` made of option values; a refused value is an `InputError`."""
-    from pydantic import ValidationError
-
-    try:
-        return kind(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise InputError(
-            f"{first['input']!r}",
-            where=f"{where}, {name}",
-            expected=first["msg"].removeprefix("Input should be "),
-            remedy=kind.model_fields[first["loc"][0]].description or "See --help.",
-        ) from None
+    return checked_settings(kind, values, where)
 
 
 def relaxation_of(options: argparse.Namespace) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -87,6 +88,16 @@ def write_difference(difference: DensityDifference, whole: DensityGrid, path: Pa
 
     with replacing(path) as part, part.open("w", encoding="utf-8") as file:
         write_cube(file, to_atoms(whole.structure), data=difference.values * BOHR**3)
+    return path
+
+
+def write_planar(difference: DensityDifference, path: Path) -> Path:
+    """Write heights, Å, and integrals over the planes, e/Å, as JSON, and return the path."""
+    with replacing(path) as part:
+        part.write_text(
+            json.dumps({"height_A": difference.heights.tolist(), "e_per_A": difference.planar.tolist()}),
+            encoding="utf-8",
+        )
     return path
 
 

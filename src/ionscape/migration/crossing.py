@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +27,16 @@ Marks = NDArray[np.bool_]
 class CrossingSettings(Settings):
     """Which hops across an interface are looked for."""
 
+    start: Literal["substrate", "film"] = Field(
+        "substrate", description="The slab that the ion leaves (the study: the cathode)."
+    )
     longest_A: float = Field(5.0, gt=0, le=12, description="Longest hop from one slab into the other, Å.")
     per_start: int = Field(3, ge=1, le=50, description="Hops from every start, the shortest ones.")
     clearance_A: float = Field(
         0.8,
         ge=0,
         le=3,
-        description="A hop whose straight line passes another site of the ion nearer than this is two.",
+        description="A hop whose straight line passes another site of the ion nearer than this is two, Å.",
     )
 
 
@@ -68,19 +71,19 @@ class CrossingHop:
 
 
 def crossing_hops(
-    structure: Structure, film: Sequence[bool], ion: str, settings: CrossingSettings | None = None
+    structure: Structure, sides: Sequence[bool], ion: str, settings: CrossingSettings | None = None
 ) -> list[CrossingHop]:
-    """Return the hops of `ion` from the film into the substrate, by kind of start and length.
+    """Return the hops of `ion` from one slab into the other, by kind of start and length.
 
-    Starts are ions of the film with a site of the substrate within reach. Starts of one coordination are one kind;
-    of each kind the one with the shortest way is taken, and from it the shortest hops to different sites.
+    Starts are ions of the first slab with a site of the other within reach. Starts of one coordination are one
+    kind; of each kind the one with the shortest way is taken, and from it the shortest hops to different sites.
 
     Parameters
     ----------
     structure
         A relaxed interface.
-    film
-        Which sites belong to the slab from which the ion comes, one for every site; the others are the substrate.
+    sides
+        Which sites belong to the slab from which the ion comes, one for every site; the others are the other slab.
     ion
         Element that hops.
     settings
@@ -89,13 +92,13 @@ def crossing_hops(
     Raises
     ------
     InputError
-        If `film` does not divide the sites in two slabs that both hold the ion.
+        If `sides` does not divide the sites in two slabs that both hold the ion.
     """
     settings = settings or CrossingSettings()
-    sides = np.asarray(film, dtype=bool)
+    first = np.asarray(sides, dtype=bool)
     own = np.array([site.specie.symbol == ion for site in structure])
-    _check_sides(structure, sides, own, ion)
-    near = {int(k): _ways(structure, int(k), own & ~sides, own, settings) for k in np.flatnonzero(own & sides)}
+    _check_sides(structure, first, own, ion)
+    near = {int(k): _ways(structure, int(k), own & ~first, own, settings) for k in np.flatnonzero(own & first)}
     starts = {start: ways for start, ways in near.items() if ways}
     labels = {start: _label(structure, start, ion) for start in starts}
     kinds = sorted({labels[start] for start in starts}, key=lambda label: (-label[0], label[1]))
@@ -123,9 +126,9 @@ def _check_sides(structure: Structure, sides: Marks, own: Marks, ion: str) -> No
         return
     marked = f"{int(sides.sum())} sites" if sides.shape == own.shape else f"{sides.size} marks"
     raise InputError(
-        f"{marked} for the film, of {len(structure)} sites with {int(own.sum())} {ion}",
+        f"{marked} for the slab that the ion leaves, of {len(structure)} sites with {int(own.sum())} {ion}",
         where="sides of the interface",
-        expected=f"one boolean for every site, with {ion} in the film and outside it",
+        expected=f"one boolean for every site, with {ion} in that slab and outside it",
         remedy="Mark the sites of the slab from which the ion comes.",
     )
 

@@ -18,16 +18,19 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 
-def repeats_for(structure: Structure, width: Length, most_atoms: int) -> tuple[int, int, int]:
+def repeats_for(
+    structure: Structure, width: Length, most_atoms: int, axes: Sequence[int] = (0, 1, 2)
+) -> tuple[int, int, int]:
     """Return the repeats of the cell with which its lattice planes are `width` Å apart, within `most_atoms`.
 
-    The direction in which the cell is narrowest is repeated first; what the number of atoms does not allow is
-    left.
+    The direction of `axes` in which the cell is narrowest is repeated first; what the number of atoms does not
+    allow is left.
     """
     repeats = np.ones(3, dtype=int)
     spacing = plane_spacings(np.array(structure.lattice.matrix))
+    allowed = np.isin(np.arange(3), axes)
     while True:
-        widths = np.where(spacing * repeats < width - 1e-6, spacing * repeats, np.inf)
+        widths = np.where(allowed & (spacing * repeats < width - 1e-6), spacing * repeats, np.inf)
         axis = int(np.argmin(widths))
         grown = repeats + (np.arange(3) == axis)
         if not np.isfinite(widths[axis]) or len(structure) * int(np.prod(grown)) > most_atoms:

@@ -1,4 +1,4 @@
-r"""The first images of a path: a straight line, bent by the image-dependent pair potential.
+r"""The first images of a path: a straight line, bent by the image-dependent pair potential, or a guided way.
 
 In image k every pair of atoms is drawn towards the distance d_k that runs evenly from its value in one end to that
 in the other,
@@ -24,6 +24,7 @@ from ase.optimize import FIRE
 
 from ionscape.errors import InputError
 from ionscape.migration.endpoints import EndPoints
+from ionscape.migration.guidance import guided_positions
 from ionscape.structures.exchange import SHORTEST_DISTANCE, constraints, fixed_coordinates, to_atoms
 from ionscape.units import Array, Indices
 
@@ -46,7 +47,7 @@ def first_images(ends: EndPoints, count: int, path: str) -> list[Atoms]:
     count
         Number of intermediate images.
     path
-        ``idpp`` or ``linear``.
+        ``idpp``, ``linear``, or ``guided`` (`migration.guidance`).
 
     Raises
     ------
@@ -54,8 +55,12 @@ def first_images(ends: EndPoints, count: int, path: str) -> list[Atoms]:
         If two atoms of an image overlap.
     """
     images = _line(ends, count)
-    if path == "idpp":
+    if path == "guided":
+        for image, positions in zip(images[1:-1], guided_positions(ends, count)[1:-1], strict=True):
+            image.set_positions(positions, apply_constraint=False)
+    if path != "linear":
         _turn_aside(images)
+    if path == "idpp":
         bend(images)
     check_distances(images)
     return images

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ionscape.migration.crossing import CrossingSettings
 from ionscape.migration.hops import HopSettings, Mechanism
 from ionscape.migration.settings import BandSettings
 from ionscape.settings import Settings
@@ -21,7 +22,17 @@ class MigrationPlan(Settings):
         "'interstitialcy' (an interstitial pushes an ion on).",
     )
     include_cathode: bool = Field(True, description="Whether the cathode's hops are found too.")
+    contacts: Literal["none", "first", "all"] = Field(
+        "first",
+        description="Of which contacts of [interface] the hops across are found: that of the study, or all.",
+    )
+    crossing: CrossingSettings = Field(
+        default_factory=CrossingSettings, description="Which hops across a contact are looked for."
+    )
     hops: HopSettings = Field(default_factory=HopSettings, description="Which hops are looked for.")
+    only: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        (), description="Names of the hops whose paths are found, such as 'V1', 'I1-2'; without it all."
+    )
     band: BandSettings = Field(default_factory=BandSettings, description="How their paths are found.")
     width_A: float = Field(
         8.0, gt=0, le=50, description="Cells are repeated until lattice planes are this far apart, Å."
@@ -34,3 +45,7 @@ class MigrationPlan(Settings):
         (300.0, 600.0, 1000.0), description="Temperatures of the diffusivity of one carrier, K."
     )
     walkers: int = Field(1000, ge=2, le=10**6, description="Independent walkers of the kinetic Monte Carlo.")
+
+    def wants(self, name: str) -> bool:
+        """Tell whether the path of the hop `name` is to be found."""
+        return not self.only or name in self.only

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from ionscape.errors import InputError
 from ionscape.migration.endpoints import EndPoints
+from ionscape.migration.interpolation import first_images
 from ionscape.migration.settings import BandSettings
+from ionscape.results import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +19,6 @@ if TYPE_CHECKING:
     from ionscape.levels.calculation import Relaxation, RelaxationSettings
     from ionscape.levels.registry import Level
     from ionscape.migration.result import MigrationPath
-    from ionscape.results import Failure
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,26 @@ class BandRequest:
     ends: EndPoints
     level: Level
     settings: BandSettings
+
+
+#: The request for the path of a hop, or why there cannot be one.
+AskedHop = BandRequest | Failure
+
+
+def asked_hop(ends: EndPoints, settings: BandSettings, level: Level) -> AskedHop:
+    """Return the request for the path between `ends`, or a failure if its first images overlap."""
+    try:
+        first_images(ends, settings.images, settings.path)
+    except InputError as error:
+        return Failure(str(error))
+    return BandRequest(ends, level, settings)
+
+
+def answers_to(lab: BandLab, groups: Sequence[Sequence[AskedHop]]) -> list[list[FoundPath | Failure]]:
+    """Return what became of every hop of every group; all paths are asked for at once, side by side."""
+    asked = [one for group in groups for one in group if isinstance(one, BandRequest)]
+    answers = iter(lab.band(asked) if asked else ())
+    return [[one if isinstance(one, Failure) else next(answers) for one in group] for group in groups]
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,10 @@ class BandSettings(Settings):
         description="plain: every image is evaluated at the level in every iteration; surrogate: a Gaussian "
         "process of the level's energies and forces is relaxed in between.",
     )
-    path: Literal["idpp", "linear"] = Field(
-        "idpp", description="First images: image-dependent pair potential, or a straight line."
+    path: Literal["idpp", "linear", "guided"] = Field(
+        "idpp",
+        description="First images: image-dependent pair potential; a straight line; or guided, around obstacles "
+        "where the electron density of the other atoms is least.",
     )
     spring_eV_per_A2: float = Field(
         1.0, gt=0, le=100, description="Force constant between neighbouring images, eV/Å²."

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 
 from ionscape.errors import CalculationError, InputError
+from ionscape.migration.contact_stage import ContactMigration, ContactToSearch, asked_contact
 from ionscape.migration.hop_ends import hop_ends, repeats_for
 from ionscape.migration.hops import Hop, Mechanism, direct_hops, interstitialcy_hops
-from ionscape.migration.interpolation import first_images
 from ionscape.migration.network import (
     Axis,
     KnownHop,
@@ -21,7 +21,7 @@ from ionscape.migration.network import (
     percolation_energies,
 )
 from ionscape.migration.plan import MigrationPlan
-from ionscape.migration.requests import BandLab, BandRequest, FoundPath
+from ionscape.migration.requests import AskedHop, BandLab, FoundPath, answers_to, asked_hop
 from ionscape.migration.sites import IonSite, ion_sites
 from ionscape.migration.walk import WalkedDiffusivity, walked_diffusivity
 from ionscape.results import Failure
@@ -48,6 +48,14 @@ class CrystalToSearch:
     name: str
     structure: Structure
     empty: Annotated[Array, Unit("fractional")]
+
+
+@dataclass(frozen=True)
+class PlacesToSearch:
+    """Where hops are looked for: in crystals, and across contacts."""
+
+    crystals: tuple[CrystalToSearch, ...] = ()
+    contacts: tuple[ContactToSearch, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,63 +130,101 @@ class CrystalMigration:
 
 @dataclass(frozen=True)
 class Migration:
-    """Migration in all crystals of a study."""
+    """Migration in all crystals of a study, and across its contacts."""
 
     mobile: str
     level: str
     crystals: tuple[CrystalMigration, ...]
+    contacts: tuple[ContactMigration, ...] = ()
 
 
 def find_migration(
-    crystals: Sequence[CrystalToSearch], plan: MigrationPlan, level: Level, lab: BandLab, rng: np.random.Generator
+    places: PlacesToSearch, plan: MigrationPlan, level: Level, lab: BandLab, rng: np.random.Generator
 ) -> Migration:
-    """Return the barriers of all distinct hops in `crystals` and what follows from them.
+    """Return the barriers of all distinct hops in crystals and across contacts, and what follows from them.
+
+    All paths are asked for at once: an engine with several workers finds them side by side.
 
     Raises
     ------
     CalculationError
         If no path was found at all.
     """
-    found = tuple(_in_crystal(crystal, plan, level, lab, rng) for crystal in crystals)
-    outcomes = [hop.outcome for crystal in found for hop in crystal.hops]
+    crystals = [_asked(crystal, plan, level) for crystal in places.crystals]
+    contacts = [asked_contact(contact, plan, level) for contact in places.contacts]
+    _check_names(plan.only, [name for one in (*crystals, *contacts) for name in one.names])
+    answers = answers_to(lab, [one.asked for one in (*crystals, *contacts)])
+    outcomes = [outcome for group in answers for outcome in group]
     failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     if failed and len(failed) == len(outcomes):
         message = f"no path was found: {failed[0].reason}"
         raise CalculationError(message)
-    return Migration(plan.mobile, level.name, found)
+    within, across = answers[: len(crystals)], answers[len(crystals) :]
+    return Migration(
+        mobile=plan.mobile,
+        level=level.name,
+        crystals=tuple(one.answered(group, plan, rng) for one, group in zip(crystals, within, strict=True)),
+        contacts=tuple(one.answered(group) for one, group in zip(contacts, across, strict=True)),
+    )
 
 
-def _in_crystal(
-    crystal: CrystalToSearch, plan: MigrationPlan, level: Level, lab: BandLab, rng: np.random.Generator
-) -> CrystalMigration:
+@dataclass(frozen=True)
+class _AskedCrystal:
+    """What is asked of the laboratory for one crystal: its hops by name, each with the request for its path."""
+
+    name: str
+    structure: Structure
+    repeats: tuple[int, int, int]
+    sites: tuple[IonSite, ...]
+    hops: tuple[tuple[str, Hop], ...]
+    asked: tuple[AskedHop, ...]
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.hops]
+
+    def answered(
+        self, answers: Sequence[FoundPath | Failure], plan: MigrationPlan, rng: np.random.Generator
+    ) -> CrystalMigration:
+        sites = self.sites
+        outcomes = tuple(
+            HopOutcome(name, hop, sites[hop.start], sites[hop.end], answer)
+            for (name, hop), answer in zip(self.hops, answers, strict=True)
+        )
+        laws = tuple(
+            carrier_law(carrier, self.structure, sites, outcomes, plan, rng)
+            for carrier, mechanisms in CARRIERS.items()
+            if set(mechanisms) & set(plan.mechanisms)
+        )
+        formula, orbits = self.structure.composition.reduced_formula, len({site.orbit for site in sites})
+        return CrystalMigration(self.name, formula, self.repeats, orbits, sites, outcomes, laws)
+
+
+def _check_names(wanted: Sequence[str], found: Sequence[str]) -> None:
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise InputError(
+            f"no hop '{missing[0]}'",
+            where="hops whose paths are wanted",
+            expected="names of hops, as `ionscape neb STRUCTURE --hops --list` tells them",
+            remedy="Correct the name, or look for longer hops.",
+        )
+
+
+def _asked(crystal: CrystalToSearch, plan: MigrationPlan, level: Level) -> _AskedCrystal:
     structure = crystal.structure.copy()
     structure.remove_oxidation_states()
     needs_empty = {"interstitial", "interstitialcy"} & set(plan.mechanisms)
     sites = ion_sites(structure, plan.mobile, crystal.empty if needs_empty else None)
     repeats = repeats_for(structure, plan.width_A, plan.most_atoms)
-    named = named_hops(structure, sites, plan)
-    asked: list[tuple[str, Hop, BandRequest | Failure]] = []
-    for name, hop in named:
+    named = tuple(one for one in named_hops(structure, sites, plan) if plan.wants(one[0]))
+    asked: list[AskedHop] = []
+    for _, hop in named:
         try:
-            ends = hop_ends(structure, sites, hop, plan.mobile, repeats)
-            first_images(ends, plan.band.images, plan.band.path)
-            asked.append((name, hop, BandRequest(ends, level, plan.band)))
+            asked.append(asked_hop(hop_ends(structure, sites, hop, plan.mobile, repeats), plan.band, level))
         except InputError as error:
-            asked.append((name, hop, Failure(str(error))))
-    answers = iter(lab.band([one for _, _, one in asked if isinstance(one, BandRequest)]))
-    outcomes = tuple(
-        HopOutcome(name, hop, sites[hop.start], sites[hop.end], one if isinstance(one, Failure) else next(answers))
-        for name, hop, one in asked
-    )
-    laws = tuple(
-        carrier_law(carrier, structure, sites, outcomes, plan, rng)
-        for carrier, mechanisms in CARRIERS.items()
-        if set(mechanisms) & set(plan.mechanisms)
-    )
-    orbits = len({site.orbit for site in sites})
-    return CrystalMigration(
-        crystal.name, structure.composition.reduced_formula, repeats, orbits, sites, outcomes, laws
-    )
+            asked.append(Failure(str(error)))
+    return _AskedCrystal(crystal.name, structure, repeats, sites, named, tuple(asked))
 
 
 def named_hops(structure: Structure, sites: Sequence[IonSite], plan: MigrationPlan) -> list[tuple[str, Hop]]:

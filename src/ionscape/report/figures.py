@@ -16,6 +16,7 @@ from ionscape.report.contact_series import (
     voltage_steps,
     window_bars,
 )
+from ionscape.report.electronic_figures import electronic_figures
 from ionscape.report.energy_figures import DecompositionSeries, EwaldSeries, decomposition_figure, ewald_figure
 from ionscape.report.interface_figures import interface_figures
 from ionscape.report.learning_figures import learning_figures
@@ -44,7 +45,7 @@ def build_figures(folder: Path) -> list[Path]:
     Structure of host and cathode (Fig. 1), decomposition energies (Fig. 2a), Ewald ranking (Fig. S5),
     mutual reaction energies (Fig. 2b) with profiles, electrochemical windows with voltage profiles, those of
     contacts (`interface_figures`), of the learned potential (`learning_figures`), of runs of molecular dynamics
-    (`run_figures`) and of migration paths (`migration_figures`).
+    (`run_figures`), of migration paths (`migration_figures`) and of electronic structure (`electronic_figures`).
 
     Raises
     ------
@@ -90,6 +91,7 @@ def _figures(record: StudyRecord) -> Iterator[tuple[str, Figure]]:
     yield from learning_figures(record)
     yield from run_figures(record, dopant(record))
     yield from migration_figures(record)
+    yield from electronic_figures(record)
 
 
 def _contact_figures(record: StudyRecord) -> Iterator[tuple[str, Figure]]:

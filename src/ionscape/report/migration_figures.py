@@ -47,7 +47,7 @@ def migration_figures(record: StudyRecord) -> Iterator[tuple[str, Figure]]:
     """Yield the figures of the migration stage with their stems; none where no path was found."""
     if record.migration is None:
         return
-    for crystal in record.migration.crystals:
+    for crystal in record.migration.places:
         if not crystal.drawn:
             continue
         yield profile_stem(crystal), profile_figure(crystal.drawn, record.migration.level)

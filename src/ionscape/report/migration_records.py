@@ -78,7 +78,7 @@ class CarrierRecord:
 
 @dataclass(frozen=True)
 class CrystalHops:
-    """Migration in one crystal."""
+    """Migration in one crystal, or across one contact; why there is none in `trouble`, else empty."""
 
     name: str
     formula: str
@@ -86,6 +86,7 @@ class CrystalHops:
     sites: tuple[SiteKind, ...]
     hops: tuple[HopRecord, ...]
     carriers: tuple[CarrierRecord, ...]
+    trouble: str = ""
 
     @property
     def drawn(self) -> tuple[HopRecord, ...]:
@@ -95,18 +96,29 @@ class CrystalHops:
 
 @dataclass(frozen=True)
 class MigrationRecord:
-    """The stage."""
+    """The stage: crystals, and contacts with the hops across them (no sites, no carriers)."""
 
     mobile: str
     level: str
     crystals: tuple[CrystalHops, ...]
+    contacts: tuple[CrystalHops, ...] = ()
+
+    @property
+    def places(self) -> tuple[CrystalHops, ...]:
+        """Crystals, then contacts."""
+        return self.crystals + self.contacts
 
 
 def migration_record(node: Mapping[str, Any]) -> MigrationRecord | None:
     """Return the migration stage from its part of ``results.json``; None if the study has none."""
     if not node:
         return None
-    return MigrationRecord(str(node["mobile"]), str(node["level"]), tuple(map(_crystal, node["crystals"])))
+    return MigrationRecord(
+        mobile=str(node["mobile"]),
+        level=str(node["level"]),
+        crystals=tuple(map(_crystal, node["crystals"])),
+        contacts=tuple(map(_crystal, node.get("contacts", []))),
+    )
 
 
 def _crystal(node: Mapping[str, Any]) -> CrystalHops:
@@ -115,10 +127,12 @@ def _crystal(node: Mapping[str, Any]) -> CrystalHops:
         formula=str(node["formula"]),
         repeats=tuple(int(n) for n in node["repeats"]),
         sites=tuple(
-            SiteKind(str(s["label"]), bool(s["occupied"]), int(plain(s["multiplicity"]))) for s in node["sites"]
+            SiteKind(str(s["label"]), bool(s["occupied"]), int(plain(s["multiplicity"])))
+            for s in node.get("sites", [])
         ),
         hops=tuple(map(_hop, node["hops"])),
-        carriers=tuple(map(_carrier, node["carriers"])),
+        carriers=tuple(map(_carrier, node.get("carriers", []))),
+        trouble=str(node.get("unavailable") or ""),
     )
 
 
@@ -130,7 +144,7 @@ def _hop(node: Mapping[str, Any]) -> HopRecord:
         start=str(node["start"]),
         end=str(node["end"]),
         length=quantity(node["length"], "Å"),
-        symmetric=bool(node["symmetric"]),
+        symmetric=bool(node.get("symmetric")),
         forward=quantity(node["forward"], "eV") if found else None,
         backward=quantity(node["backward"], "eV") if found else None,
         site_difference=quantity(node["site_difference"], "eV") if found else None,

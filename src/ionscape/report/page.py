@@ -12,6 +12,7 @@ from jinja2 import Template
 from markupsafe import Markup
 
 from ionscape.report.contact_table import conditions_html, contact_table
+from ionscape.report.electronic_figures import planar_stem, states_stem
 from ionscape.report.figures import (
     DECOMPOSITION,
     EWALD,
@@ -68,6 +69,7 @@ STAGE_NAMES = {
     "dynamics": "molecular dynamics",
     "transport": "ion transport",
     "migration": "migration barriers",
+    "electronic": "electronic structure",
 }
 #: Stems of the figures that the templates show.
 NAMES = {
@@ -95,6 +97,8 @@ NAMES = {
     "channels": CHANNELS,
     "van_hove": van_hove_stem,
     "density": density_stem,
+    "states": states_stem,
+    "planar": planar_stem,
     "paths": path_stem,
     "path_profiles": profile_stem,
 }

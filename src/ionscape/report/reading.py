@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from ionscape.errors import InputError
 from ionscape.report.contact_reading import contact_matrix, electrochemical_window
+from ionscape.report.electronic_records import electronic_records
 from ionscape.report.interface_records import interface_records
 from ionscape.report.migration_records import migration_record
 from ionscape.report.potential_records import potential_record
@@ -33,11 +34,12 @@ from ionscape.report.values import known, plain, quantity
 FORMAT = 1
 STAGES = (
     "host", "voids", "doping", "stability", "contact", "window", "surfaces", "match", "interface", "potential",
-    "dynamics", "transport", "migration",
+    "dynamics", "transport", "migration", "electronic",
 )  # fmt: skip
 #: Stages that a study need not have: they are pending only where they are recorded as empty.
 OPTIONAL = (
     "contact", "window", "surfaces", "match", "interface", "potential", "dynamics", "transport", "migration",
+    "electronic",
 )  # fmt: skip
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 _T = TypeVar("_T")
@@ -108,6 +110,7 @@ def _stages(part: Callable[..., Any]) -> dict[str, Any]:
         "dynamics": part("dynamics", dynamics_record),
         "transport": part("transport", transport_record),
         "migration": part("migration", migration_record),
+        "electronic": part("electronic", electronic_records),
     }
 
 

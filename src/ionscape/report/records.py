@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ionscape.report.electronic_records import ElectronicRecord
 from ionscape.report.interface_records import InterfaceRecord
 from ionscape.report.migration_records import MigrationRecord
 from ionscape.report.potential_records import PotentialRecord
@@ -181,6 +182,8 @@ class StudyRecord:
     potential, dynamics, transport, migration
         The learned potential, molecular dynamics, ion transport in its runs, and migration barriers; None if the
         study has none.
+    electronic
+        Electronic structure of interfaces; empty if the study has none.
     move
         What relaxations moved: ``positions``, ``cell`` or ``positions+cell``; empty if not recorded.
     failed
@@ -217,6 +220,7 @@ class StudyRecord:
     dynamics: DynamicsRecord | None
     transport: TransportRecord | None
     migration: MigrationRecord | None
+    electronic: tuple[ElectronicRecord, ...]
     comparison: tuple[Comparison, ...]
     failed: Mapping[str, str]
     pending: tuple[str, ...]

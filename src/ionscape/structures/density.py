@@ -153,6 +153,7 @@ def superposed_density(
     charges: Mapping[str, float] | None = None,
     spacing: Length = 0.15,
     accuracy: Density = 1e-9,
+    shape: tuple[int, int, int] | None = None,
 ) -> DensityGrid:
     """Return the superposition of the densities of the free atoms or ions of a crystal, ρ(r) = Σ ρ_at(|r − R|).
 
@@ -167,6 +168,8 @@ def superposed_density(
     accuracy
         Atoms are summed to the distance beyond which, averaged over the cell, less than this density is left
         out, e/Å³.
+    shape
+        Points of the grid along each edge, in place of `spacing`.
 
     Notes
     -----
@@ -174,7 +177,9 @@ def superposed_density(
     fall off exponentially where Gaussians vanish faster: farther than about 4 Å from every atom the values say
     "empty" and no more. Form factors: doi:10.1107/S0108767394013292.
     """
-    shape = tuple(int(n) for n in np.maximum(np.ceil(np.array(structure.lattice.abc) / spacing), 4))
+    if shape is None:
+        first, second, third = (int(n) for n in np.maximum(np.ceil(np.array(structure.lattice.abc) / spacing), 4))
+        shape = first, second, third
     values = np.zeros(shape)
     symbols = [site.specie.symbol for site in structure]
     labels = []

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ionscape.errors import InputError
+from ionscape.migration.contact_stage import ContactMigration, ContactToSearch, CrossingOutcome
+from ionscape.migration.images import write_images
 from ionscape.migration.requests import FoundPath
 from ionscape.migration.sites import IonSite
 from ionscape.migration.stage import (
@@ -17,13 +19,15 @@ from ionscape.migration.stage import (
     CrystalToSearch,
     HopOutcome,
     Migration,
+    PlacesToSearch,
     find_migration,
 )
 from ionscape.results import Failure, to_json
-from ionscape.structures.exchange import replacing, to_atoms
 from ionscape.structures.voids import find_empty_sites
+from ionscape.study.interfaces import StudiedContact
 
 if TYPE_CHECKING:
+    from ionscape.migration.result import MigrationPath
     from ionscape.study.crystals import RelaxedCrystal
     from ionscape.study.pipeline import Run
     from ionscape.study.schema import MigrationTable
@@ -35,7 +39,7 @@ MISFIT = 0.05
 
 
 def migrate(run: Run) -> Migration:
-    """Find the barriers of all distinct hops of the mobile ion in the host, and in the cathode if asked for."""
+    """Find the barriers of all distinct hops in the host and the cathode, and across contacts, as asked for."""
     table = run.study.migration
     assert table is not None  # noqa: S101  `stages_of` leaves the stage out without its table
     relaxed = [
@@ -50,9 +54,24 @@ def migrate(run: Run) -> Migration:
             expected="an element of the host or the cathode",
             remedy="Name the ion that migrates.",
         )
-    crystals = [CrystalToSearch(one.name, one.structure, _empty_sites(run, one, table)) for one in relaxed]
-    level = run.levels[table.level]
-    return find_migration(crystals, table, level, run.lab, run.rng("migration"))
+    places = PlacesToSearch(
+        tuple(CrystalToSearch(one.name, one.structure, _empty_sites(run, one, table)) for one in relaxed),
+        _contacts(run, table),
+    )
+    return find_migration(places, table, run.levels[table.level], run.lab, run.rng("migration"))
+
+
+def _contacts(run: Run, table: MigrationTable) -> tuple[ContactToSearch, ...]:
+    """Return the contacts whose registry was found; the ion leaves the slab that the table names."""
+    wanted = {"none": 0, "first": 1, "all": None}[table.contacts]
+    found = [one for one in run.findings.get("interface", ())[:wanted] if isinstance(one, StudiedContact)]
+    contacts = []
+    for one in found:
+        interface = one.interface
+        sites = interface.substrate_sites if table.crossing.start == "substrate" else interface.film_sites
+        structure = one.strength.search.structure
+        contacts.append(ContactToSearch(one.name, structure, np.isin(np.arange(len(structure)), sites)))
+    return tuple(contacts)
 
 
 def _empty_sites(run: Run, crystal: RelaxedCrystal, table: MigrationTable) -> Any:
@@ -71,6 +90,8 @@ def migration_record(found: Migration, folder: Path) -> dict[str, Any]:
         "mobile": found.mobile,
         "level": found.level,
         "crystals": [_crystal(crystal, folder) for crystal in found.crystals],
+        "contacts": [_contact(contact, folder) for contact in found.contacts],
+        "classes": [row for contact in found.contacts for row in _classes(contact)],
     }
 
 
@@ -105,15 +126,60 @@ def _hop(hop: HopOutcome, crystal: CrystalMigration, folder: Path) -> dict[str, 
         "length": to_json(hop.hop.length, "Å"),
         "multiplicity": to_json(len(hop.hop.copies), "1"),
         "symmetric": hop.hop.symmetric,
-        "key": hop.outcome.key,
     }
-    if not isinstance(hop.outcome, FoundPath):
-        return {**head, "unavailable": hop.outcome.reason}
-    path = hop.outcome.path
-    energies = {} if path.converged else {"unconverged": path.state}
+    return {**head, **_outcome(hop.outcome, f"{crystal.name} {hop.name}", folder)}
+
+
+def _contact(contact: ContactMigration, folder: Path) -> dict[str, Any]:
     return {
-        **head,
-        **energies,
+        "name": contact.name,
+        "formula": contact.formula,
+        "repeats": list(contact.repeats),
+        "hops": [_crossing(one, contact, folder) for one in contact.hops],
+        **({"unavailable": contact.reason} if contact.reason else {}),
+    }
+
+
+def _crossing(one: CrossingOutcome, contact: ContactMigration, folder: Path) -> dict[str, Any]:
+    head = {
+        "name": one.hop.name,
+        "mechanism": "vacancy",
+        "start": one.hop.start_label,
+        "end": one.hop.end_label,
+        "length": to_json(one.hop.length, "Å"),
+    }
+    return {**head, **_outcome(one.outcome, f"{contact.name} {one.hop.name}", folder)}
+
+
+def _classes(contact: ContactMigration) -> list[dict[str, Any]]:
+    """Return the path of lowest forward barrier of every pair of coordinations, of those that converged."""
+    best: dict[str, tuple[float, str, MigrationPath]] = {}
+    for one in contact.hops:
+        if isinstance(one.outcome, FoundPath) and one.outcome.path.converged:
+            name = f"{contact.name}, {one.hop.start_label} → {one.hop.end_label}"
+            path = one.outcome.path
+            if name not in best or path.forward < best[name][0]:
+                best[name] = (path.forward, one.hop.name, path)
+    return [
+        {
+            "name": name,
+            "hop": hop,
+            "forward": to_json(path.forward, "eV"),
+            "backward": to_json(path.backward, "eV"),
+            "site_difference": to_json(path.site_difference, "eV"),
+        }
+        for name, (_, hop, path) in best.items()
+    ]
+
+
+def _outcome(outcome: FoundPath | Failure, name: str, folder: Path) -> dict[str, Any]:
+    """Return the path of a hop, its images written into `folder` under `name`, or why there is none."""
+    if not isinstance(outcome, FoundPath):
+        return {"key": outcome.key, "unavailable": outcome.reason}
+    path = outcome.path
+    return {
+        "key": outcome.key,
+        **({} if path.converged else {"unconverged": path.state}),
         "forward": to_json(path.forward, "eV"),
         "backward": to_json(path.backward, "eV"),
         "site_difference": to_json(path.site_difference, "eV"),
@@ -124,23 +190,13 @@ def _hop(hop: HopOutcome, crystal: CrystalMigration, folder: Path) -> dict[str, 
         "energies": to_json(path.profile.energies, "eV"),
         "slopes": to_json(path.profile.slopes, "eV/Å"),
         "force_calls": to_json(path.n_force_calls, "1"),
-        "path_file": _images(hop, crystal, folder),
+        "path_file": str(write_images(path, folder / "paths" / f"{_stem(name)}.extxyz").relative_to(folder)),
         **({} if path.modes is None else {"modes": to_json(path.modes)}),
     }
 
 
-def _images(hop: HopOutcome, crystal: CrystalMigration, folder: Path) -> str:
-    from ase.io import write
-
-    assert isinstance(hop.outcome, FoundPath)  # noqa: S101  asked by the only caller
-    stem = re.sub(r"[^A-Za-z0-9]+", "-", f"{crystal.name} {hop.name}").strip("-")
-    target = folder / "paths" / f"{stem}.extxyz"
-    frames = [to_atoms(image) for image in hop.outcome.path.images]
-    for atoms, energy in zip(frames, hop.outcome.path.profile.energies, strict=True):
-        atoms.info["energy_above_initial_eV"] = float(energy)
-    with replacing(target) as part:
-        write(part, frames, format="extxyz")
-    return str(target.relative_to(folder))
+def _stem(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
 
 
 def _law(law: CarrierLaw | Failure) -> dict[str, Any]:
@@ -175,12 +231,7 @@ def warnings_of_migration(found: Migration | None) -> list[str]:
     """Return what restricts the barriers: paths not found, not converged, not resolved, contradictions."""
     texts = []
     for crystal in found.crystals if found else ():
-        for hop in crystal.hops:
-            name = f"{crystal.name}, hop {hop.name}"
-            if isinstance(hop.outcome, Failure):
-                texts.append(f"{name}: no path: {hop.outcome.reason}")
-            elif not (hop.outcome.path.converged and hop.outcome.path.resolved):
-                texts.append(f"{name}: {hop.outcome.path.state}")
+        texts += [_trouble(f"{crystal.name}, hop {hop.name}", hop.outcome) for hop in crystal.hops]
         for law in crystal.laws:
             if isinstance(law, Failure):
                 texts.append(f"{crystal.name}: {law.reason}")
@@ -188,4 +239,13 @@ def warnings_of_migration(found: Migration | None) -> list[str]:
                 texts.append(
                     f"{crystal.name}: barriers of the {law.carrier} contradict one another by {law.misfit:.2f} eV."
                 )
-    return texts
+    for contact in found.contacts if found else ():
+        texts += [_trouble(f"{contact.name}, hop {one.hop.name}", one.outcome) for one in contact.hops]
+        texts += [f"{contact.name}: no hops across: {contact.reason}"] if contact.reason else []
+    return [text for text in texts if text]
+
+
+def _trouble(name: str, outcome: FoundPath | Failure) -> str:
+    if isinstance(outcome, Failure):
+        return f"{name}: no path: {outcome.reason}"
+    return "" if outcome.path.converged and outcome.path.resolved else f"{name}: {outcome.path.state}"

@@ -35,6 +35,7 @@ from ionscape.study import schema
 from ionscape.study.checks import check_study
 from ionscape.study.compositions import formula_units
 from ionscape.study.crystals import Crystal, RelaxedCrystal, relax_crystals
+from ionscape.study.electronic import study_electronic
 from ionscape.study.inputs import crystal_of
 from ionscape.study.interfaces import study_interfaces
 from ionscape.study.lab import Laboratory
@@ -326,10 +327,11 @@ STAGES = {
         ("host",), run_dynamics, motion_sizes, uses=("voids", "doping", "potential"), work=motion_work
     ),
     "transport": Stage(("dynamics",), analyse_runs, _none),
-    "migration": Stage(("host",), migrate, _none, uses=("voids",)),
+    "migration": Stage(("host",), migrate, _none, uses=("voids", "interface")),
+    "electronic": Stage((), study_electronic, _none),
 }
 #: Stages that a study has only if it has their table.
 OPTIONAL = (
     "doping", "contact", "window", "surfaces", "match", "interface", "potential", "dynamics", "transport",
-    "migration",
+    "migration", "electronic",
 )  # fmt: skip

@@ -34,6 +34,8 @@ Name = Literal[
     "d2",
     "work_of_adhesion",
     "segregation_energy",
+    "forward_barrier",
+    "backward_barrier",
 ]
 #: What is so or is not, of one run.
 FlagName = Literal["is_diffusive", "host_is_flat"]
@@ -135,6 +137,8 @@ QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
         "segregation_energy": Quantity(
             ("interface", "contacts"), "{name}", "segregation_energy_per_atom", "meV/atom", 1000.0
         ),
+        "forward_barrier": Quantity(("migration", "classes"), "{name}", "forward", "eV"),
+        "backward_barrier": Quantity(("migration", "classes"), "{name}", "backward", "eV"),
         "is_diffusive": _run("is_diffusive", ""),
         "host_is_flat": _run("host_is_flat", ""),
     }

@@ -25,6 +25,7 @@ from ionscape.study.claims import judge
 from ionscape.study.comparison import compare
 from ionscape.study.compositions import formula_units
 from ionscape.study.crystals import RelaxedCrystal
+from ionscape.study.electronic import electronic_record
 from ionscape.study.interface_record import interface_record
 from ionscape.study.interfaces import FailedContact, StudiedContact
 from ionscape.study.learned import LearnedPotential
@@ -296,6 +297,7 @@ WRITERS: dict[str, Callable[[Run, Any, Path], dict[str, Any]]] = {
     "dynamics": _dynamics,
     "transport": _transport,
     "migration": _migration,
+    "electronic": lambda _run, found, folder: electronic_record(found, folder),
 }
 
 

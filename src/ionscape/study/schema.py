@@ -29,6 +29,7 @@ from ionscape.stability.settings import ContactSettings, StabilitySettings, Wind
 from ionscape.structures.voids import VoidSettings
 from ionscape.study.claims import Claim
 from ionscape.study.comparison import ReferenceValue
+from ionscape.study.electronic import ElectronicTable
 from ionscape.study.interfaces import InterfaceTable
 from ionscape.study.resources import EngineSettings
 from ionscape.transport.plan import TransportPlan
@@ -157,6 +158,9 @@ class Study(Settings):
     dynamics: DynamicsTable | None = Field(None, description="Molecular dynamics of the host and doped cells.")
     transport: TransportTable | None = Field(None, description="Ion transport in the runs of [dynamics].")
     migration: MigrationTable | None = Field(None, description="Migration barriers of the mobile ion.")
+    electronic: ElectronicTable | None = Field(
+        None, description="Electronic structure of interfaces, from finished calculations of GPAW or VASP."
+    )
     reference: Annotated[tuple[ReferenceValue, ...], Field(strict=False)] = Field(
         (), description="Numbers of another study, to stand beside ours."
     )

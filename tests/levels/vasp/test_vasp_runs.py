@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import ase
+import h5py
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -35,6 +37,76 @@ def test_real_outputs_are_read_as_ase_reads_them(tmp_path, name):
     assert np.allclose(found["forces"], theirs.get_forces(), atol=1e-6)
     assert np.allclose(found["stress"], theirs.get_stress(), atol=1e-5)
     assert np.abs(found["stress"]).max() > 0
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="this package of ASE ships no outputs of VASP")
+@pytest.mark.parametrize("damaged", [False, True], ids=["alone", "beside a damaged vasprun.xml"])
+def test_a_real_outcar_is_read_where_vasprun_is_not_whole(tmp_path, damaged):
+    """The numbers are those that stand in the file: energies in eV, the stress in kbar under compression."""
+    text = (REAL / "OUTCAR_example_1").read_text()
+    (tmp_path / "OUTCAR").write_text(text)
+    if damaged:
+        (tmp_path / "vasprun.xml").write_text("<modeling><calculation>")
+    found = read_results(tmp_path)
+    free = re.findall(r"free  energy   TOTEN  =\s+(\S+) eV", text)[-1]
+    extrapolated = re.findall(r"energy\(sigma->0\) =\s+(\S+)", text)[-1]
+    pressure = np.array(re.findall(r"in kB" + r"\s+(\S+)" * 6, text)[-1], dtype=float)
+    assert found["free_energy"] == pytest.approx(float(free), abs=1e-6)
+    assert found["energy"] == pytest.approx(float(extrapolated), abs=1e-6)
+    assert np.allclose(found["stress"], -pressure[[0, 1, 2, 4, 5, 3]] / 10 / 160.21766, atol=1e-5)
+    assert found["forces"].shape == (sum(map(int, re.search(r"ions per type =(.*)", text)[1].split())), 3)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="this package of ASE ships no outputs of VASP")
+def test_an_outcar_without_its_end_or_its_convergence_is_told(tmp_path):
+    text = (REAL / "OUTCAR_example_1").read_text()
+    (tmp_path / "OUTCAR").write_text(text[: len(text) // 2])
+    with pytest.raises(CalculationError, match="OUTCAR: has no end"):
+        read_results(tmp_path)
+    last = re.findall(r"Iteration\s+\d+\(\s*(\d+)\)", text)[-1]
+    (tmp_path / "OUTCAR").write_text(re.sub(r"NELM   =\s+\d+", f"NELM   = {last}", text))
+    with pytest.raises(CalculationError, match=f"not self-consistent after {last} electronic steps"):
+        read_results(tmp_path)
+
+
+def vaspout(path: Path, converged: int | None = 0, steps: int = 2) -> dict[str, np.ndarray]:
+    """Write the part of a vaspout.h5 of VASP 6 that holds ionic steps; return what its last one holds."""
+    rng = np.random.default_rng(3)
+    held = {
+        "energies": rng.normal(size=(steps, 3)),
+        "forces": rng.normal(size=(steps, 4, 3)),
+        "stress": rng.normal(size=(steps, 3, 3)),
+    }
+    held["stress"] += held["stress"].transpose(0, 2, 1)
+    tags = [b"free energy    TOTEN   ", b"energy without entropy ", b"energy(sigma->0)       "]
+    with h5py.File(path, "w") as file:
+        group = file.create_group("intermediate/ion_dynamics")
+        group["energies_tags"] = tags
+        for name, values in held.items():
+            group[name] = values
+        if converged is not None:
+            group["electronic_step_converged"] = [0, converged]
+    return {name: values[-1] for name, values in held.items()}
+
+
+def test_the_hdf5_of_vasp_6_is_read_where_vasprun_is_missing(tmp_path):
+    last = vaspout(tmp_path / "vaspout.h5")
+    found = read_results(tmp_path)
+    assert (found["free_energy"], found["energy"]) == (last["energies"][0], last["energies"][2])
+    assert np.array_equal(found["forces"], last["forces"])
+    assert found["stress"][3] == pytest.approx(-last["stress"][1, 2] / 1602.1766)
+
+
+@pytest.mark.parametrize(
+    ("converged", "told"), [(1, "not self-consistent"), (None, "does not tell whether the last ionic step")]
+)
+def test_an_hdf5_that_is_not_converged_or_does_not_say_so_is_no_result(tmp_path, converged, told):
+    vaspout(tmp_path / "vaspout.h5", converged)
+    with pytest.raises(CalculationError, match=told):
+        read_results(tmp_path)
+    (tmp_path / "vaspout.h5").write_bytes(b"cut")
+    with pytest.raises(CalculationError, match=r"vaspout\.h5: cut short or damaged"):
+        read_results(tmp_path)
 
 
 @pytest.fixture

@@ -8,9 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 from pymatgen.core import Element
 
-from ionscape.levels.checked_settings import checked_settings
-from ionscape.levels.hubbard import shell_of
-from ionscape.settings import Settings
+from ionscape.levels.plane_waves import PlaneWaveSettings
+from ionscape.settings import checked_settings
 
 WHERE = "level 'gpaw'"
 #: Settings with which the source study computed, as far as GPAW has them.
@@ -25,14 +24,12 @@ STUDY: dict[str, Any] = {
 }
 PRESETS: dict[str, dict[str, Any]] = {"study": STUDY}
 
-HubbardU = Annotated[float, Field(gt=0, le=12)]
-Grid = Annotated[tuple[int, int, int], Field(strict=False)]
 Tolerance = Annotated[float, Field(gt=0, le=0.01)]
 Mixer = Literal["msr1", "pulay", "damped", "slow"]
 Mixers = Annotated[tuple[Mixer, ...], Field(strict=False, min_length=1)]
 
 
-class GPAWSettings(Settings):
+class GPAWSettings(PlaneWaveSettings):
     """A calculation with GPAW; every default is the source study's, save that no U is applied unasked."""
 
     preset: Literal["study"] | None = Field(
@@ -42,27 +39,12 @@ class GPAWSettings(Settings):
     functional: Literal["PBE", "PBEsol", "RPBE", "revPBE", "LDA"] = Field(
         "PBE", description="Exchange and correlation."
     )
-    cutoff_eV: float = Field(520.0, ge=150, le=3000, description="Energy cutoff of the plane waves, eV.")
-    kpoint_density: float = Field(
-        1000.0, gt=0, le=1e6, description="Least number of k-points times atoms; the grid is uniform."
-    )
-    kpoints: Grid | None = Field(None, description="Grid of k-points in place of a density.")
-    kpoint_scheme: Literal["auto", "gamma", "monkhorst-pack"] = Field(
-        "auto", description="Where the grid stands: on Γ, Monkhorst–Pack, or Monkhorst–Pack but on Γ where the "
-        "lattice has angles of 60° or 120° (auto)."
-    )  # fmt: skip
-    hubbard_U_eV: dict[str, HubbardU] = Field(
-        default_factory=dict, description="U − J by element, eV, on its d or f shell (Dudarev); at most 12."
-    )
     hubbard_projector: Literal["truncated", "normalized"] = Field(
         "truncated", description="Occupations that U acts on: inside the augmentation sphere as they are "
         "(truncated), or scaled to one electron (normalized, GPAW's own default). Gaps depend on it by 0.3 eV."
     )  # fmt: skip
     spin: Literal["auto", "polarized", "none"] = Field(
         "auto", description="auto: polarised where an atom starts with a moment or the number of electrons is odd."
-    )
-    magnetic_moments: dict[str, float] = Field(
-        default_factory=dict, description="Moments to start from by element, μB; by oxidation state without."
     )
     odd_electrons: Literal["refuse", "allow"] = Field(
         "refuse", description="Whether spin 'none' may have an odd number of electrons, as simple metals do."
@@ -106,13 +88,6 @@ class GPAWSettings(Settings):
     def _from_preset(cls, values: Any) -> Any:
         if isinstance(values, dict) and values.get("preset") in PRESETS:
             return {**PRESETS[values["preset"]], **values}
-        return values
-
-    @field_validator("hubbard_U_eV")
-    @classmethod
-    def _has_shell(cls, values: dict[str, float]) -> dict[str, float]:
-        for symbol in values:
-            shell_of(symbol)
         return values
 
     @field_validator("datasets", "magnetic_moments")

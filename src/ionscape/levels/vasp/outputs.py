@@ -3,41 +3,65 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ionscape.errors import CalculationError
+from ionscape.levels.vasp.other_outputs import DamagedOutputError, read_hdf5, read_outcar, voigt_stress
 from ionscape.units import GPA_PER_EV_PER_A3
 
-_VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+XML, HDF5, OUTCAR = "vasprun.xml", "vaspout.h5", "OUTCAR"
 
 
 def read_results(folder: Path) -> dict[str, Any]:
     """Return energy, free energy (eV), forces (eV/Å) and stress (eV/Å³, Voigt, positive under tension).
 
-    From ``vasprun.xml``. Atoms are in the order of POSCAR. VASP writes the stress in kbar and positive under
-    compression.
+    From ``vasprun.xml``, or where that is missing or damaged from ``vaspout.h5`` or ``OUTCAR``. Atoms are in the
+    order of POSCAR. VASP writes the stress in kbar and positive under compression.
 
     Raises
     ------
     CalculationError
-        If the file is missing, cut short, lacks one of them, or its last step was not self-consistent.
+        If no output is whole, or the last step was not self-consistent.
     """
-    path = folder / "vasprun.xml"
+    readers: dict[str, Callable[[Path], dict[str, Any]]] = {
+        XML: read_xml, HDF5: read_hdf5, OUTCAR: read_outcar,
+    }  # fmt: skip
+    found = [name for name in readers if (folder / name).is_file()]
+    if not found:
+        message = f"{folder}: VASP left no {XML}, no {HDF5} and no {OUTCAR}"
+        raise CalculationError(message)
+    damages = []
+    for name in found:
+        try:
+            return readers[name](folder / name)
+        except DamagedOutputError as error:
+            damages.append(str(error))
+    raise CalculationError("; ".join(damages))
+
+
+def read_xml(path: Path) -> dict[str, Any]:
+    """Return the results in a ``vasprun.xml`` (`read_results`).
+
+    Raises
+    ------
+    DamagedOutputError
+        If the file is cut short, or lacks one of them.
+    CalculationError
+        If its last step was not self-consistent.
+    """
     try:
         root = ET.parse(path).getroot()  # noqa: S314  the user's own output
-    except FileNotFoundError:
-        message = f"{path}: VASP left no vasprun.xml"
-        raise CalculationError(message) from None
     except ET.ParseError as error:
         message = f"{path}: cut short or damaged ({error}): VASP did not end"
-        raise CalculationError(message) from None
+        raise DamagedOutputError(message) from None
     steps = root.findall("calculation")
     if not steps:
         message = f"{path}: holds no ionic step"
-        raise CalculationError(message)
+        raise DamagedOutputError(message)
     _check_self_consistency(root, steps[-1], path)
     return _results(root, steps[-1], path)
 
@@ -51,10 +75,8 @@ def _results(root: Any, step: Any, path: Path) -> dict[str, Any]:
     missing = {"energy", "forces", "stress"} - set(found)
     if missing:
         message = f"{path}: the last ionic step has no {', '.join(sorted(missing))}"
-        raise CalculationError(message)
-    tensor = -found["stress"] / 10 / GPA_PER_EV_PER_A3
-    found["stress"] = np.array([(tensor[i, j] + tensor[j, i]) / 2 for i, j in _VOIGT])
-    return found
+        raise DamagedOutputError(message)
+    return {**found, "stress": voigt_stress(found["stress"])}
 
 
 def _energies(root: Any, step: Any) -> dict[str, Any]:

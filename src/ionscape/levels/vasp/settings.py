@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from ionscape.levels.checked_settings import checked_settings
-from ionscape.levels.hubbard import shell_of
-from ionscape.settings import Settings
+from ionscape.levels.plane_waves import HubbardU, PlaneWaveSettings
+from ionscape.settings import checked_settings
 
 WHERE = "level 'vasp'"
-Grid = Annotated[tuple[int, int, int], Field(strict=False)]
-HubbardU = Annotated[float, Field(gt=0, le=12)]
 #: Keys of INCAR that the level decides by other settings, so that it does not mean two things.
 OWN_KEYS = {
     "ENCUT",
@@ -31,28 +28,16 @@ OWN_KEYS = {
 }
 
 
-class VASPSettings(Settings):
+class VASPSettings(PlaneWaveSettings):
     """A calculation with VASP; every default is the source study's."""
 
     preset: Literal["study", "materials-project"] = Field(
         "study", description="study: PBE+U as in the source study. materials-project: MPRelaxSet of pymatgen, "
         "with its U values and k-points."
     )  # fmt: skip
-    cutoff_eV: float = Field(520.0, ge=150, le=3000, description="Energy cutoff (ENCUT), eV.")
-    kpoint_density: float = Field(
-        1000.0, gt=0, le=1e6, description="Least number of k-points times atoms (study); the grid is uniform."
-    )
-    kpoints: Grid | None = Field(None, description="Grid of k-points in place of a density.")
-    kpoint_scheme: Literal["auto", "gamma", "monkhorst-pack"] = Field(
-        "auto", description="Where the grid stands: Monkhorst–Pack, on Γ, or on Γ where the lattice has angles "
-        "of 60° or 120° (auto)."
-    )  # fmt: skip
     hubbard_U_eV: dict[str, HubbardU] = Field(
         default_factory=lambda: {"Co": 3.32},
         description="U − J on the d or f shell by element (Dudarev), eV (study); where there is O or F.",
-    )
-    magnetic_moments: dict[str, float] = Field(
-        default_factory=dict, description="Moments to start from by element, μB; by oxidation state without."
     )
     potcars: dict[str, str] = Field(
         default_factory=dict, description="POTCAR by element, as Zr_sv; those of the Materials Project without."
@@ -76,13 +61,6 @@ class VASPSettings(Settings):
         None,
         description="Folder in which every calculation keeps its files, numbered; no part of the identity.",
     )
-
-    @field_validator("hubbard_U_eV")
-    @classmethod
-    def _has_shell(cls, values: dict[str, float]) -> dict[str, float]:
-        for symbol in values:
-            shell_of(symbol)
-        return values
 
     @field_validator("incar")
     @classmethod
