@@ -1,7 +1,7 @@
-"""Fetch the scripts that the report carries, as ``report/vendored/scripts.toml`` pins them, and check their hashes.
+"""Fetch the scripts that the report carries, as ``report/vendored/scripts.toml`` pins them, and check them.
 
-``python tools/vendor.py`` writes each script and its licence beside the table. A hash that differs is refused; after
-a change of version, ``--accept`` writes the new one into the table.
+``python tools/vendor.py`` writes each script and its licence beside the table. A hash that differs is refused;
+after a change of version, ``--accept`` writes the new one into the table.
 """
 
 from __future__ import annotations

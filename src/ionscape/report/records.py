@@ -183,6 +183,8 @@ class StudyRecord:
         study has none.
     move
         What relaxations moved: ``positions``, ``cell`` or ``positions+cell``; empty if not recorded.
+    computed
+        Stages whose results are there.
     failed
         Stages that failed, and why.
     pending
@@ -218,6 +220,7 @@ class StudyRecord:
     transport: TransportRecord | None
     migration: MigrationRecord | None
     comparison: tuple[Comparison, ...]
+    computed: tuple[str, ...]
     failed: Mapping[str, str]
     pending: tuple[str, ...]
 

@@ -1,0 +1,165 @@
+// Structures that turn: one viewer a section, with all structures of the section to choose from.
+
+const EDGES = [[0, 1], [0, 2], [0, 3], [1, 4], [1, 5], [2, 4], [2, 6], [3, 5], [3, 6], [4, 7], [5, 7], [6, 7]];
+const vector = ([x, y, z]) => ({ x, y, z });
+
+function corners(cell) {
+  const [a, b, c] = cell;
+  const sum = (...rows) => [0, 1, 2].map((k) => rows.reduce((total, row) => total + row[k], 0));
+  return [[0, 0, 0], a, b, c, sum(a, b), sum(a, c), sum(b, c), sum(a, b, c)];
+}
+
+function addCell(viewer, cell, colour) {
+  const points = corners(cell);
+  for (const [i, j] of EDGES) { viewer.addLine({ start: vector(points[i]), end: vector(points[j]), color: colour }); }
+}
+
+function addAtoms(viewer, model) {
+  const atoms = model.atoms.map(([elem, x, y, z], index) => ({ elem, x, y, z, index, serial: index, bonds: [], bondOrder: [] }));
+  for (const [i, j] of model.bonds) {
+    atoms[i].bonds.push(j); atoms[i].bondOrder.push(1);
+    atoms[j].bonds.push(i); atoms[j].bondOrder.push(1);
+  }
+  viewer.addModel().addAtoms(atoms);
+  for (const [elem, { colour, radius }] of Object.entries(model.kinds)) {
+    viewer.setStyle({ elem }, { sphere: { radius, color: colour }, stick: { radius: 0.07, color: colour } });
+  }
+}
+
+function addSolids(viewer, solids) {
+  for (const { colour, faces } of solids) {
+    const [vertexArr, normalArr, faceArr] = [[], [], []];
+    for (const face of faces) {
+      const first = vertexArr.length;
+      const [p, q, r] = face;
+      const [u, v] = [q, r].map((end) => end.map((x, k) => x - p[k]));
+      const normal = vector([u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]]);
+      face.forEach((corner) => { vertexArr.push(vector(corner)); normalArr.push(normal); });
+      for (let k = 1; k + 1 < face.length; k += 1) { faceArr.push(first, first + k, first + k + 1); }
+    }
+    viewer.addCustom({ vertexArr, normalArr, faceArr, color: colour, alpha: 0.35, opacity: 0.35 });
+  }
+}
+
+function addPaths(viewer, paths) {
+  for (const { colour, points } of paths) {
+    points.forEach((point, k) => {
+      const end = k === 0 || k === points.length - 1;
+      viewer.addSphere({ center: vector(point), radius: end ? 0.34 : 0.22, color: colour });
+      if (k) { viewer.addCylinder({ start: vector(points[k - 1]), end: vector(point), radius: 0.07, color: colour, fromCap: 1, toCap: 1 }); }
+    });
+  }
+}
+
+function volume(lib, { n, bytes }, cell) {
+  // a cube file, in bohr: the format that takes any cell
+  const bohr = 1 / 0.529177210544;
+  const values = Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0));
+  const steps = n.map((count, k) => [count, ...cell[k].map((x) => (x * bohr) / (count - 1))].join(" "));
+  const lines = [];
+  for (let k = 0; k < values.length; k += n[2]) { lines.push(values.subarray(k, k + n[2]).join(" ")); }
+  return new lib.VolumeData(`density\n\n1 0 0 0\n${steps.join("\n")}\n1 0 0 0 0\n${lines.join("\n")}`, "cube");
+}
+
+class Viewer {
+  constructor(figure, lib) {
+    this.figure = figure;
+    this.lib = lib;
+    this.models = dataOf(figure);
+    this.solids = true;
+    this.stage = figure.querySelector(".stage");
+    this.view = lib.createViewer(this.stage, { backgroundAlpha: 0, antialias: true, disableFog: true });
+    this.view.setProjection("orthographic");
+    this.choice = figure.querySelector(".choose");
+    this.level = figure.querySelector(".level");
+    this.bind();
+    this.show();
+    watchers.push(() => this.paint());
+  }
+
+  bind() {
+    this.choice.addEventListener("change", () => this.show());
+    this.level.addEventListener("change", () => this.paint());
+    this.on("solids", (pressed) => { this.solids = pressed; this.paint(); });
+    this.on("spin", (pressed) => this.view.spin(pressed ? "y" : false, 0.6));
+    this.figure.querySelector(".reset").addEventListener("click", () => this.face());
+    const turns = { ArrowLeft: [-10, "y"], ArrowRight: [10, "y"], ArrowUp: [-10, "x"], ArrowDown: [10, "x"] };
+    this.stage.addEventListener("keydown", (event) => {
+      const zooms = { "+": 1.15, "-": 0.87 };
+      if (turns[event.key]) { this.view.rotate(...turns[event.key]); } else if (zooms[event.key]) { this.view.zoom(zooms[event.key]); } else { return; }
+      event.preventDefault();
+      this.view.render();
+    });
+  }
+
+  on(name, act) {
+    const button = this.figure.querySelector(`.${name}`);
+    button.addEventListener("click", () => {
+      const pressed = button.getAttribute("aria-pressed") !== "true";
+      button.setAttribute("aria-pressed", String(pressed));
+      act(pressed);
+    });
+  }
+
+  get model() { return this.models[Number(this.choice.value)].data; }
+
+  show() {
+    const { grid, solids, kinds, paths } = this.model;
+    this.figure.querySelector(".solids").hidden = !solids.length;
+    this.level.parentElement.hidden = !grid;
+    if (grid) {
+      this.level.replaceChildren(...grid.levels.map(({ share, density }, k) => new Option(`${density} (${Math.round(100 * share)} % of the highest)`, share, k === 1, k === 1)));
+    }
+    const legend = this.figure.querySelector(".elements");
+    const marks = [...Object.entries(kinds).map(([name, { colour }]) => [name, colour]), ...(paths ?? []).map(({ name, colour }) => [name, colour])];
+    legend.replaceChildren(...[...new Map(marks)].map(([name, colour]) => {
+      const mark = document.createElement("span");
+      const dot = document.createElement("i");
+      dot.style.background = colour;
+      mark.append(dot, name);
+      return mark;
+    }));
+    this.paint();
+    this.face();
+  }
+
+  paint() {
+    const { view, model } = this;
+    view.removeAllModels();
+    view.removeAllShapes();
+    view.removeAllSurfaces();
+    addAtoms(view, model);
+    addCell(view, model.cell, colourOf("--muted"));
+    if (this.solids) { addSolids(view, model.solids); }
+    addPaths(view, model.paths ?? []);
+    if (model.grid) {
+      const density = volume(this.lib, model.grid, model.cell);
+      view.addIsosurface(density, { isoval: 255 * Math.sqrt(Number(this.level.value)), color: "#e69f00", opacity: 0.75, smoothness: 3 });
+    }
+    view.render();
+  }
+
+  face() {
+    // along the shortest lattice vector, the longest upright, a little from the side
+    const lengths = this.model.cell.map((row) => Math.hypot(...row));
+    this.view.setView([0, 0, 0, 0, 0, 0, 0, 1]);
+    const shortest = lengths.indexOf(Math.min(...lengths));
+    if (shortest === 0) { this.view.rotate(-90, "y"); this.view.rotate(-90, "x"); }
+    if (shortest === 1) { this.view.rotate(-90, "x"); }
+    this.view.rotate(12, "y");
+    this.view.rotate(8, "x");
+    this.view.zoomTo();
+    this.view.render();
+  }
+}
+
+function beginViewers() {
+  whenSeen(document.querySelectorAll(".viewer"), async (figure) => {
+    try {
+      figure.viewer = new Viewer(figure, await library("threedmol"));
+      figure.dataset.drawn = "yes";
+    } catch {
+      figure.querySelector(".stage").textContent = "This browser shows no three-dimensional graphics.";
+    }
+  });
+}
