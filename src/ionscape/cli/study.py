@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ def add_commands(commands: Any) -> None:
     run.add_argument("--store", type=Path, help="store of calculations (default: DIR/store)")
     run.add_argument("--engine", choices=("local", "process"), default="local", help="local: Parsl workers")
     run.add_argument("--level", default="", help="cheap level, in place of the study file's")
+    run.add_argument("--watch", action="store_true", help="serve a live view of the run on this machine")
     run.add_argument("--seed", type=whole_number, help="seed, in place of the study file's")
     for name, perform, summary in (
         ("status", _status, "what of a study is done and what is pending"),
@@ -28,13 +32,16 @@ def add_commands(commands: Any) -> None:
         command(commands, name, perform, summary).add_argument(
             "folder", type=Path, metavar="DIR", help="study folder"
         )
+    watch = command(commands, "watch", _watch, "live view, in a browser on this machine, of a study that runs")
+    watch.add_argument("folder", type=Path, metavar="DIR", help="study folder")
+    watch.add_argument("--port", type=whole_number, default=0, help="port on this machine (default: any free)")
     cite = command(commands, "cite", _cite, "references of the methods a study uses")
     cite.add_argument("study", type=Path, metavar="STUDY.toml", help="study file")
 
 
 def _run(options: argparse.Namespace) -> Answer:
     from ionscape.study.progress import on_standard_error
-    from ionscape.study.runner import RunOptions, run_study
+    from ionscape.study.runner import RunOptions, run_study, study_folder
 
     progress = on_standard_error()
     chosen = RunOptions(
@@ -46,7 +53,13 @@ def _run(options: argparse.Namespace) -> Answer:
         stages=[name for name in options.stages.split(",") if name],
     )
     try:
-        done = run_study(options.study, chosen, progress)
+        with contextlib.ExitStack() as stack:
+            if options.watch:
+                from ionscape.report.live_server import live_view
+
+                view = stack.enter_context(live_view(study_folder(options.study, chosen)))
+                progress.message(f"live view: {view.address}")
+            done = run_study(options.study, chosen, progress)
     finally:
         progress.end()
     from ionscape.report.page import build_page
@@ -61,6 +74,26 @@ def _run(options: argparse.Namespace) -> Answer:
     text = table(("stage", "state", "seconds", "reason"), rows) + f"\nresults: {done.folder / 'results.json'}"
     code = max((record.exit_code for record in done.stages.values() if record.state == "failed"), default=0)
     return Answer({"out": str(done.folder), "stages": stages}, f"{text}\nreport:  {page}", code)
+
+
+def _watch(options: argparse.Namespace) -> Answer:
+    from ionscape.errors import InputError
+    from ionscape.report.live_server import live_view
+    from ionscape.study.told import read_told
+
+    if read_told(options.folder) is None:
+        raise InputError(
+            "no run is going on",
+            where=str(options.folder),
+            expected="the folder of a study that runs now",
+            remedy="Start it with `ionscape run STUDY.toml --out DIR`; a finished one has its report.",
+        )
+    with live_view(options.folder, options.port) as view:
+        sys.stderr.write(f"live view: {view.address}\n")
+        while read_told(options.folder) is not None:
+            time.sleep(1.0)
+        time.sleep(3.0)  # the page learns that the run has ended
+    return Answer({"address": view.address}, "the run has ended")
 
 
 def _status(options: argparse.Namespace) -> Answer:

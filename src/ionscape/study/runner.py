@@ -19,6 +19,7 @@ from ionscape.study.progress import Progress
 from ionscape.study.record import write_json, write_record
 from ionscape.study.schema import StudyFile, read_study
 from ionscape.study.store import Store
+from ionscape.study.told import TOLD
 
 RUN_FILE = "run.json"
 STORE = "store"
@@ -71,6 +72,7 @@ def run_study(path: Path, options: RunOptions, progress: Progress) -> StudyRun:
     study_file = _with_options(read_study(path), options)
     names = stages_of(study_file.content, options.stages)
     folder = _folder(study_file, options)
+    progress.file = folder / TOLD
     store = Store(options.store or folder / STORE)
     make_importable(study_file.folder)
     engine = LocalWorkers(study_file.content.engine) if options.engine == "local" else InProcess()
@@ -81,6 +83,7 @@ def run_study(path: Path, options: RunOptions, progress: Progress) -> StudyRun:
         write_record(run, study_file, records, folder)
     finally:
         lab.close()
+        progress.end()
     return StudyRun(folder, records)
 
 
@@ -93,6 +96,17 @@ def _with_options(study_file: StudyFile, options: RunOptions) -> StudyFile:
     if options.seed is not None:
         content = content.model_copy(update={"study": content.study.model_copy(update={"seed": options.seed})})
     return replace(study_file, content=content)
+
+
+def study_folder(path: Path, options: RunOptions) -> Path:
+    """Return the folder in which `run_study` runs the study file at `path`; it is made.
+
+    Raises
+    ------
+    InputError
+        If the study file cannot be read or the folder cannot be made.
+    """
+    return _folder(read_study(path), options)
 
 
 def _folder(study_file: StudyFile, options: RunOptions) -> Path:

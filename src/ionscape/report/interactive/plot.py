@@ -129,7 +129,7 @@ def panels(titles: Sequence[str], columns: int, x: str, y: Sequence[str]) -> dic
     """Return the layout of panels in rows of `columns`: their titles, all with `x`, each with its title of `y`."""
     rows = -(-len(titles) // columns)
     layout: dict[str, Any] = {"grid": {"rows": rows, "columns": columns, "pattern": "independent"}}
-    layout["grid"] |= {"xgap": 0.24 / max(columns - 1, 1) if columns > 1 else 0.1, "ygap": 0.32}
+    layout["grid"] |= {"xgap": 0.3, "ygap": 0.36}
     layout["annotations"] = []
     for k, title in enumerate(titles):
         suffix = str(k + 1) if k else ""

@@ -1,7 +1,12 @@
 // Structures that turn: one viewer a section, with all structures of the section to choose from.
 
 const EDGES = [[0, 1], [0, 2], [0, 3], [1, 4], [1, 5], [2, 4], [2, 6], [3, 5], [3, 6], [4, 7], [5, 7], [6, 7]];
-const vector = ([x, y, z]) => ({ x, y, z });
+const GREY = "#808690"; // seen on light and on dark ground
+const vector = ([x, y, z]) => new window.$3Dmol.Vector3(x, y, z);
+const scaled = (u, factor) => u.map((x) => factor * x);
+const dot = (u, v) => u.reduce((total, x, k) => total + x * v[k], 0);
+const cross = (u, v) => [u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]];
+const unit = (u) => scaled(u, 1 / Math.hypot(...u));
 
 function corners(cell) {
   const [a, b, c] = cell;
@@ -9,9 +14,30 @@ function corners(cell) {
   return [[0, 0, 0], a, b, c, sum(a, b), sum(a, c), sum(b, c), sum(a, b, c)];
 }
 
-function addCell(viewer, cell, colour) {
+function addCell(viewer, cell) {
   const points = corners(cell);
-  for (const [i, j] of EDGES) { viewer.addLine({ start: vector(points[i]), end: vector(points[j]), color: colour }); }
+  for (const [i, j] of EDGES) { viewer.addCylinder({ start: vector(points[i]), end: vector(points[j]), radius: 0.025, color: GREY }); }
+}
+
+function quaternion(cell) {
+  // looks along the shortest lattice vector, the longest upright
+  const byLength = [...cell].sort((u, v) => Math.hypot(...u) - Math.hypot(...v));
+  const z = unit(byLength[0]);
+  const up = byLength[2].map((x, k) => x - dot(byLength[2], z) * z[k]);
+  const y = unit(up);
+  const x = cross(y, z);
+  const [m00, m11, m22] = [x[0], y[1], z[2]];
+  // rows x, y, z of the rotation, by the largest of the four components
+  const squares = [1 + m00 - m11 - m22, 1 - m00 + m11 - m22, 1 - m00 - m11 + m22, 1 + m00 + m11 + m22];
+  const most = squares.indexOf(Math.max(...squares));
+  const four = 2 * Math.sqrt(squares[most]);
+  const plus = { xy: x[1] + y[0], xz: x[2] + z[0], yz: y[2] + z[1] };
+  const minus = { x: z[1] - y[2], y: x[2] - z[0], z: y[0] - x[1] };
+  const rows = [
+    [squares[0], plus.xy, plus.xz, minus.x], [plus.xy, squares[1], plus.yz, minus.y],
+    [plus.xz, plus.yz, squares[2], minus.z], [minus.x, minus.y, minus.z, squares[3]],
+  ];
+  return scaled(rows[most], 1 / four);
 }
 
 function addAtoms(viewer, model) {
@@ -32,8 +58,7 @@ function addSolids(viewer, solids) {
     for (const face of faces) {
       const first = vertexArr.length;
       const [p, q, r] = face;
-      const [u, v] = [q, r].map((end) => end.map((x, k) => x - p[k]));
-      const normal = vector([u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]]);
+      const normal = vector(unit(cross(...[q, r].map((end) => end.map((x, k) => x - p[k])))));
       face.forEach((corner) => { vertexArr.push(vector(corner)); normalArr.push(normal); });
       for (let k = 1; k + 1 < face.length; k += 1) { faceArr.push(first, first + k, first + k + 1); }
     }
@@ -74,7 +99,6 @@ class Viewer {
     this.level = figure.querySelector(".level");
     this.bind();
     this.show();
-    watchers.push(() => this.paint());
   }
 
   bind() {
@@ -129,7 +153,7 @@ class Viewer {
     view.removeAllShapes();
     view.removeAllSurfaces();
     addAtoms(view, model);
-    addCell(view, model.cell, colourOf("--muted"));
+    addCell(view, model.cell);
     if (this.solids) { addSolids(view, model.solids); }
     addPaths(view, model.paths ?? []);
     if (model.grid) {
@@ -140,12 +164,7 @@ class Viewer {
   }
 
   face() {
-    // along the shortest lattice vector, the longest upright, a little from the side
-    const lengths = this.model.cell.map((row) => Math.hypot(...row));
-    this.view.setView([0, 0, 0, 0, 0, 0, 0, 1]);
-    const shortest = lengths.indexOf(Math.min(...lengths));
-    if (shortest === 0) { this.view.rotate(-90, "y"); this.view.rotate(-90, "x"); }
-    if (shortest === 1) { this.view.rotate(-90, "x"); }
+    this.view.setView([0, 0, 0, 0, ...quaternion(this.model.cell)]);
     this.view.rotate(12, "y");
     this.view.rotate(8, "x");
     this.view.zoomTo();
