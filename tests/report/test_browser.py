@@ -12,9 +12,9 @@ from pymatgen.core import Structure
 sys.path.insert(0, str(Path(__file__).parent))
 
 from browser import chromium, watched
+from made_study import cobaltate, sample_results, write_study, zirconate
 from test_page import HOSTILE, spoiled
 
-from conftest import cobaltate, sample_results, write_study, zirconate
 from ionscape.report.page import build_page
 from ionscape.structures.exchange import write_cif
 
@@ -165,7 +165,7 @@ def test_everything_that_acts_is_reached_by_the_keyboard(desk):
     page.keyboard.press("Tab")
     assert page.evaluate("() => document.activeElement.className") == "skip"
     reached = page.evaluate(
-        """() => [...document.querySelectorAll('main :is(button, select, summary, .stage, .plot), .bar a, .bar button')]
+        """() => [...document.querySelectorAll(':is(main, .bar) :is(a, button, select, summary, .stage, .plot)')]
         .filter(one => one.checkVisibility() && !one.closest('.modebar')).every(one => one.tabIndex === 0)"""
     )
     assert reached

@@ -32,6 +32,7 @@ from ionscape.report.learning_figures import CALIBRATION, LEARNING, PARITY, seri
 from ionscape.report.migration_figures import path_stem, profile_stem
 from ionscape.report.migration_records import CrystalHops
 from ionscape.report.models import models
+from ionscape.report.movies import write_movies
 from ionscape.report.quantity import Quantity
 from ionscape.report.questions import answered
 from ionscape.report.reading import read_study
@@ -137,6 +138,7 @@ def build_page(folder: Path) -> Path:
     """
     record = read_study(Path(folder))
     write_figures(record)
+    write_movies(record)
     target = record.folder / "report" / "index.html"
     with replacing(target) as part:
         part.write_text(_template().render(_content(record)), encoding="utf-8")
@@ -196,6 +198,7 @@ def _template() -> Template:
         "wrapped": lambda data: {"data": data},
         "products": products_html,
         "cell_rows": cell_rows,
+        "film": film_file,
         "estimate": estimate_html,
     }
     return environment.get_template("page.html")
@@ -218,6 +221,11 @@ def _activation_of_runs(record: StudyRecord, crystal: CrystalHops) -> list[tuple
 def _download(record: StudyRecord, relative: str) -> str:
     """Address, relative to the page, of a file of the study; empty if it is not there."""
     return f"../{quote(relative)}" if record.file(relative) else ""
+
+
+def film_file(trajectory_file: str) -> str:
+    """Return where the film of a run lies (`movies`), from where its trajectory lies."""
+    return trajectory_file.removesuffix(".trajectory") + ".extxyz" if trajectory_file else ""
 
 
 def _download_figures(record: StudyRecord, *stems: str) -> list[tuple[str, str]]:
