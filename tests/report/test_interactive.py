@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from made_study import write_study, zirconate
 from test_page import HOSTILE
 
+from ionscape.dynamics.recording import RecordedFrame, Recorder, RunHeader
 from ionscape.report.content_figures import ContentSeries, DisplacementPanel
 from ionscape.report.crystal import bond_limit, scene
 from ionscape.report.density_figures import DensityMap
@@ -26,6 +27,7 @@ from ionscape.report.interactive.figures import interactive_figures
 from ionscape.report.interactive.plot import numbers
 from ionscape.report.interactive.runs import arrhenius_plot, content_plot, displacement_plot, van_hove_plot
 from ionscape.report.models import drawn, models, with_density, with_paths
+from ionscape.report.movies import frames
 from ionscape.report.page import STAGE_NAMES
 from ionscape.report.path_figure import DrawnPath
 from ionscape.report.questions import answered
@@ -178,6 +180,21 @@ def test_the_number_of_the_reference_stands_beside_ours_with_the_difference(resu
     assert "study 5.1" in beside(record, "tau1", "N on O, 4", 1000.0)
     assert beside(record, "tau1", "N on O, 4", 800.0) == ""
     assert [difference(row) for row in record.comparison] == ["−8.1", "−8.5", ""]
+
+
+def test_a_film_has_the_positions_and_times_of_the_run(tmp_path):
+    path = tmp_path / "run.trajectory"
+    header = RunHeader(("Li", "O"), np.array([6.94, 16.0]), 20.0, 1000.0, "nvt", {"name": "toy"}, 1)
+    cell = Lattice.from_parameters(6, 7, 9, 75, 98, 112).matrix
+    moved = [np.array([[0.1 * k, 0.0, 20.0], [1.0, 2.0, 3.0]]) for k in range(450)]
+    with Recorder.create(path, header, moved[0]) as recorder:
+        for positions in moved:
+            recorder.append(RecordedFrame(positions, cell, -4.0, 900.0, 0.0))
+    shown = list(frames(path))
+    assert 150 <= len(shown) <= 200
+    assert np.allclose([one.info["time_fs"] for one in shown], 20.0 * (1 + np.arange(0, 450, 3)))
+    assert np.allclose(shown[-1].positions, moved[447], atol=1e-5)
+    assert np.allclose(shown[0].cell, cell)
 
 
 def test_a_notebook_shows_the_vector_graphic_of_the_file(tmp_path):

@@ -104,7 +104,7 @@ def _handler(folder: Path, token: str) -> type[BaseHTTPRequestHandler]:
 
         def _asked(self) -> str | None:
             """Return what is asked for under the right host and token; None otherwise."""
-            port = self.server.server_address[1]
+            _, port = self.request.getsockname()
             host = self.headers.get("Host", "") in {f"{LOOPBACK}:{port}", f"localhost:{port}"}
             given, _, rest = self.path.removeprefix("/").partition("?")[0].partition("/")
             known = secrets.compare_digest(given.encode(), token.encode())

@@ -49,7 +49,7 @@ class Model:
 
 def models(record: StudyRecord) -> dict[str, list[Model]]:
     """Return the structures of every section of the page that has any, in their order."""
-    parts = {
+    parts: dict[str, list[Model | None]] = {
         "host": [_from_file(record, one.name or one.formula, one.structure_file) for one in record.crystals],
         "doping": list(_doped(record)),
         "surfaces": list(_slabs(record)),
@@ -154,4 +154,4 @@ def drawn(shown: Scene) -> dict[str, Any]:
 
 
 def _rounded(positions: LengthArray) -> list[Any]:
-    return np.round(positions, 3).tolist()  # type: ignore[no-any-return]
+    return list(np.round(positions, 3).tolist())

@@ -1,4 +1,4 @@
-"""Runs of molecular dynamics as films that OVITO, VMD and ASE open, beside the trajectories in their own format."""
+"""Runs of molecular dynamics as films that OVITO, VMD and ASE open, beside the trajectories themselves."""
 
 from __future__ import annotations
 

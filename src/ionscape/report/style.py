@@ -98,7 +98,7 @@ def journal_style() -> Iterator[None]:
         yield
 
 
-class JournalFigure(Figure):  # type: ignore[misc]  # matplotlib is untyped here
+class JournalFigure(Figure):
     """A figure that notebooks show as the vector graphic of its file."""
 
     def _repr_svg_(self) -> str:

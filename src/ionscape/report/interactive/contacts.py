@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def adhesion_plot(bars: Sequence[AdhesionBar]) -> Plot:
         ("strain_corrected", "strain-corrected", 2),
         ("reported", "reported", 3),
     )
-    hover = {"hovertemplate": "%{x:.3f} J/m²"}
+    hover: dict[str, Any] = {"hovertemplate": "%{x:.3f} J/m²"}
     traces: list[Trace] = [
         {
             "type": "bar", "orientation": "h", "y": rows, "x": numbers([bar.work for bar in bars]), "width": 0.5,
@@ -54,7 +55,8 @@ def adhesion_plot(bars: Sequence[AdhesionBar]) -> Plot:
         known = [(getattr(bar, name), row) for row, bar in enumerate(bars)]
         points = [(value, row) for value, row in known if value is not None]
         if points:
-            trace = curve(label, *zip(*points, strict=True), k, mode="markers", **hover)
+            x, y = zip(*points, strict=True)
+            trace = curve(label, x, y, k, mode="markers", **hover)
             traces.append(hollow(trace) if name == "reported" else trace)
     names = axis("", tickvals=rows, ticktext=[text(bar.label) for bar in bars], autorange="reversed")
     return Plot(traces, {"xaxis": axis("work of adhesion (J/m²)"), "yaxis": names}, 150 + 50 * len(bars))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -65,7 +66,11 @@ def series_plot(series: Sequence[RunSeries]) -> Plot:
     traces = []
     for k, one in enumerate(series):
         for column, (name, _) in enumerate(shown):
-            more = {"legendgroup": str(k), "showlegend": column == 0, "hovertemplate": "%{x:.1f} ps: %{y}"}
+            more: dict[str, Any] = {
+                "legendgroup": str(k),
+                "showlegend": column == 0,
+                "hovertemplate": "%{x:.1f} ps: %{y}",
+            }
             trace = curve(one.label, one.time, getattr(one, name), k, **more, **panel(column))
             traces.append(trace | {"line": trace["line"] | {"width": 1}})
     return Plot(traces, panels(["", "", ""], 3, "time (ps)", [title for _, title in shown]))

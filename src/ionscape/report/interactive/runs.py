@@ -57,15 +57,21 @@ def arrhenius_plot(series: Sequence[ArrheniusPoints], marked_K: float) -> Plot:
     traces: list[Trace] = []
     for k, one in enumerate(series):
         kelvin = np.asarray(one.temperatures_K, dtype=float)
-        group = {"legendgroup": str(k)}
-        hover = {"text": [f"{t:.4g} K" for t in kelvin], "hovertemplate": "%{text}: %{y:.3g} cm²/s"}
+        group: dict[str, Any] = {"legendgroup": str(k)}
+        hover: dict[str, Any] = {
+            "text": [f"{t:.4g} K" for t in kelvin],
+            "hovertemplate": "%{text}: %{y:.3g} cm²/s",
+        }
         points = curve(one.label, 1000 / kelvin, one.values, k, mode="markers", **group, **hover)
         traces.append(with_interval(points, one.low95, one.high95))
         traces += [trace | group for trace in upper_bounds(one.label, [(1000 / t, d) for t, d in one.bounds], k)]
         if one.line is not None:
             t, value, low, high = np.asarray(one.line, dtype=float).T
             traces.append(band(1000 / t, low, high, k, **group))
-            told = {"text": [f"{x:.4g} K" for x in t], "hovertemplate": "%{text}: %{y:.3g} cm²/s (law)"}
+            told: dict[str, Any] = {
+                "text": [f"{x:.4g} K" for x in t],
+                "hovertemplate": "%{text}: %{y:.3g} cm²/s (law)",
+            }
             traces.append(curve(one.label, 1000 / t, value, k, showlegend=False, **group, **told))
     line = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": 1000 / marked_K, "x1": 1000 / marked_K}
     layout = {
