@@ -85,13 +85,16 @@ def test_intervals_bounds_and_laws_stand_where_they_are():
 def test_only_the_mobile_ion_is_shown_at_first():
     times = np.linspace(0, 10, 500)
     series = [DisplacementSeries(name, times, times * k, times * 0.1) for name, k in (("Li", 2.0), ("O", 0.01))]
-    traces = displacement_plot([DisplacementPanel("host", "1000 K", series)], "Li").traces
-    assert {trace.get("visible", True) for trace in traces if trace.get("name", "").startswith("O")} == {
-        "legendonly"
-    }
-    mobile = next(trace for trace in traces if trace.get("name", "").startswith("Li"))
-    assert np.allclose(mobile["y"], 2 * np.array(mobile["x"]), rtol=1e-4)
-    assert max(mobile["x"]) == pytest.approx(5, rel=0.02)
+    runs = [DisplacementPanel("host", f"{kelvin} K", series) for kelvin in (800, 1000)]
+    traces = displacement_plot(runs, "Li").traces
+    hosts = [trace for trace in traces if trace.get("name", "").startswith("O")]
+    assert [(one["visible"], one["showlegend"]) for one in hosts] == [("legendonly", True), ("legendonly", False)]
+    mobile = [trace for trace in traces if trace.get("name", "").startswith("host")]
+    assert [one["name"] for one in mobile] == ["host, 800 K", "host, 1000 K"]
+    for one in mobile:
+        assert np.allclose(one["y"], 2 * np.array(one["x"]), rtol=1e-4)
+        assert max(one["x"]) == pytest.approx(5, rel=0.02)
+        assert min(one["x"]) > 0
 
 
 def test_maps_are_thinned_and_keep_their_scales():

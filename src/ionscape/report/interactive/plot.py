@@ -94,7 +94,7 @@ def upper_bounds(name: str, points: Sequence[tuple[float, float]], k: int) -> li
     if not points:
         return []
     x, y = zip(*points, strict=True)
-    marker = {"symbol": "arrow-down", "size": 12, "color": colour(k)}
+    marker = {"symbol": "triangle-down-open", "size": 12, "color": colour(k)}
     return [curve(f"{name}, upper bound", x, y, k, mode="markers", marker=marker)]
 
 

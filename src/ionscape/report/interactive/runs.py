@@ -22,8 +22,9 @@ from ionscape.report.interactive.plot import (
     upper_bounds,
     with_interval,
 )
-from ionscape.report.transport_figures import ArrheniusPoints, ChannelSeries
+from ionscape.report.transport_figures import ArrheniusPoints, ChannelSeries, DisplacementSeries
 from ionscape.report.van_hove_figures import VanHoveMap
+from ionscape.units import Array
 
 #: Most points of a displacement, and most cells of a map along time and distance.
 _POINTS, _CELLS = 80, (90, 110)
@@ -32,24 +33,51 @@ _FAINTEST, _HIGHEST = 1e-3, 3.0
 
 
 def displacement_plot(runs: Sequence[DisplacementPanel], mobile: str) -> Plot:
-    """Mean-square displacement of the mobile ion in every run; the host's elements are switched off at first."""
+    """Mean-square displacement of the mobile ion in every run; the host's elements are switched off at first.
+
+    Both axes are logarithmic: diffusion has slope 1, and runs of any length and temperature show together.
+    """
     traces: list[Trace] = []
+    hosts: set[str] = set()
     for k, run in enumerate(runs):
         for one in run.series:
-            lag = np.asarray(one.times_ps, dtype=float)
-            kept = np.arange(0, len(lag) // 2 + 1, max(1, len(lag) // (2 * _POINTS)))
-            group: dict[str, Any] = {"legendgroup": f"{k} {one.label}"}
-            if one.label != mobile:
-                group |= {"visible": "legendonly"}
-            name = f"{one.label}: {run.row}, {run.column}"
-            msd = np.asarray(one.msd_A2, dtype=float)[kept]
-            line = curve(name, lag[kept], msd, k, hovertemplate="%{x:.2f} ps: %{y:.3f} Å²", **group)
-            dash = ("solid", "dot", "dash", "longdash", "dashdot", "longdashdot")[k // 6 % 6]
-            traces.append(line | {"line": line["line"] | {"dash": dash if one.label == mobile else "dot"}})
-            if one.error_A2 is not None and one.label == mobile:
-                error = np.asarray(one.error_A2, dtype=float)[kept]
-                traces.append(band(lag[kept], msd - error, msd + error, k, **group))
-    return Plot(traces, axes("lag (ps)", "mean-square displacement (Å²)"), 460)
+            if one.label == mobile:
+                traces += _mobile(one, f"{run.row}, {run.column}", k)
+            else:
+                first = one.label not in hosts
+                group: dict[str, Any] = {"legendgroup": one.label, "visible": "legendonly"}
+                hosts.add(one.label)
+                lag, msd, _ = _kept(one)
+                told: dict[str, Any] = {"text": [f"{one.label}, {text(run.row)}, {run.column}"] * len(lag)}
+                hover = {"hovertemplate": "%{text}: %{x:.2f} ps, %{y:.3f} Å²<extra></extra>"}
+                traces.append(
+                    curve(f"{one.label}, all runs", lag, msd, k, showlegend=first, **group, **told, **hover)
+                )
+    layout = axes("lag (ps)", f"mean-square displacement of {mobile} (Å²)")
+    for name in ("xaxis", "yaxis"):
+        layout[name] |= {"type": "log", "exponentformat": "power", "dtick": 1}
+    return Plot(traces, layout, 460)
+
+
+def _mobile(one: DisplacementSeries, name: str, k: int) -> list[Trace]:
+    lag, msd, error = _kept(one)
+    group: dict[str, Any] = {"legendgroup": str(k)}
+    line = curve(name, lag, msd, k, hovertemplate="%{x:.2f} ps: %{y:.3f} Å²", **group)
+    line["line"] |= {"dash": ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")[k // 6 % 6]}
+    if error is None:
+        return [line]
+    low = np.maximum(msd - error, 0.01 * msd)  # an error as large as the number has no end on this axis
+    return [line, band(lag, low, msd + error, k, **group)]
+
+
+def _kept(one: DisplacementSeries) -> tuple[Array, Array, Array | None]:
+    """Return lags, displacements and errors up to half of the run, evenly thinned on a logarithmic axis."""
+    lag, msd = np.asarray(one.times_ps, dtype=float), np.asarray(one.msd_A2, dtype=float)
+    last = max(2, len(lag) // 2)
+    kept = np.unique(np.geomspace(1, last, _POINTS).astype(int).clip(max=len(lag) - 1))
+    kept = kept[(lag[kept] > 0) & (msd[kept] > 0)]
+    error = None if one.error_A2 is None else np.asarray(one.error_A2, dtype=float)[kept]
+    return lag[kept], msd[kept], error
 
 
 def arrhenius_plot(series: Sequence[ArrheniusPoints], marked_K: float) -> Plot:
@@ -76,7 +104,7 @@ def arrhenius_plot(series: Sequence[ArrheniusPoints], marked_K: float) -> Plot:
     line = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": 1000 / marked_K, "x1": 1000 / marked_K}
     layout = {
         "xaxis": axis("1000/<i>T</i> (1/K)"),
-        "yaxis": axis("<i>D</i> (cm²/s)", type="log", exponentformat="power"),
+        "yaxis": axis("<i>D</i> (cm²/s)", type="log", exponentformat="power", dtick=1),
         "shapes": [line | {"line": {"dash": "dot", "width": 1, "color": "#808690"}}],
     }
     return Plot(traces, layout, 440)

@@ -26,6 +26,10 @@ function colourOf(variable) {
   return found;
 }
 
+function hexOf(variable) {
+  return `#${colourOf(variable).match(/\d+/g).slice(0, 3).map((n) => Number(n).toString(16).padStart(2, "0")).join("")}`;
+}
+
 function beginTheme() {
   const button = document.getElementById("theme");
   button.hidden = false;

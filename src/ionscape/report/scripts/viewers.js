@@ -62,7 +62,7 @@ function addSolids(viewer, solids) {
       face.forEach((corner) => { vertexArr.push(vector(corner)); normalArr.push(normal); });
       for (let k = 1; k + 1 < face.length; k += 1) { faceArr.push(first, first + k, first + k + 1); }
     }
-    viewer.addCustom({ vertexArr, normalArr, faceArr, color: colour, alpha: 0.35, opacity: 0.35 });
+    viewer.addCustom({ vertexArr, normalArr, faceArr, color: colour, opacity: 0.6 });
   }
 }
 
@@ -93,12 +93,13 @@ class Viewer {
     this.models = dataOf(figure);
     this.solids = true;
     this.stage = figure.querySelector(".stage");
-    this.view = lib.createViewer(this.stage, { backgroundAlpha: 0, antialias: true, disableFog: true });
+    this.view = lib.createViewer(this.stage, { antialias: true, disableFog: true });
     this.view.setProjection("orthographic");
     this.choice = figure.querySelector(".choose");
     this.level = figure.querySelector(".level");
     this.bind();
     this.show();
+    watchers.push(() => this.paint());
   }
 
   bind() {
@@ -149,6 +150,7 @@ class Viewer {
 
   paint() {
     const { view, model } = this;
+    view.setBackgroundColor(hexOf("--surface")); // nothing translucent is seen on a ground that is
     view.removeAllModels();
     view.removeAllShapes();
     view.removeAllSurfaces();
@@ -158,7 +160,7 @@ class Viewer {
     addPaths(view, model.paths ?? []);
     if (model.grid) {
       const density = volume(this.lib, model.grid, model.cell);
-      view.addIsosurface(density, { isoval: 255 * Math.sqrt(Number(this.level.value)), color: "#e69f00", opacity: 0.75, smoothness: 3 });
+      view.addIsosurface(density, { isoval: 255 * Math.sqrt(Number(this.level.value)), color: "#e69f00", opacity: 0.85, smoothness: 3 });
     }
     view.render();
   }
