@@ -4,7 +4,7 @@ BIN := .venv/bin
 STUDY ?= studies/lzon-quick.toml
 OUT ?= runs/$(notdir $(basename $(STUDY)))
 
-.PHONY: install install-mp install-dft install-slurm study test lint bench soak docs phases clean
+.PHONY: install install-mp install-dft install-slurm install-browser study test lint bench soak docs phases clean
 
 install: .venv/installed
 
@@ -33,6 +33,17 @@ install-dft: .venv/installed-dft    ## density-functional theory: GPAW and its d
 
 install-slurm:          ## Slurm on this one machine, for the tests of the engine; leaves any other Slurm alone
 	tools/install_slurm.sh
+
+# A browser of the system, Playwright's own, or Debian's, whichever can be had first.
+install-browser: .venv/installed-browser    ## Chromium and what drives it, for the tests of the report's page
+
+.venv/installed-browser: .venv/installed requirements-browser.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off -r requirements-browser.lock
+	command -v chromium || command -v chromium-browser || command -v google-chrome || \
+	  $(BIN)/playwright install chromium-headless-shell 2>/dev/null || \
+	  { SUDO=$$(test "$$(id -u)" = 0 || echo sudo); $$SUDO apt-get update -qq && \
+	    $$SUDO apt-get install -y -qq --no-install-recommends chromium fonts-liberation; }
+	touch $@
 
 study: install          ## environment, then the main job
 	$(BIN)/ionscape run $(STUDY) --out $(OUT)

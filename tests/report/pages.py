@@ -21,6 +21,7 @@ class Reader(HTMLParser):
         self.open: list[str] = []
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.words: list[str] = []
+        self.scripts: list[tuple[str, str]] = []
         self.feed(text)
         self.close()
 
@@ -36,7 +37,10 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.words.append(data)
+        if self.open and self.open[-1] == "script":
+            self.scripts.append((dict(self.tags[-1][1]).get("type") or "", data))
+        elif not self.open or self.open[-1] != "style":
+            self.words.append(data)
 
     @property
     def text(self) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from ionscape.study import progress as module
 from ionscape.study.progress import Progress, clock, steps_so_far
+from ionscape.study.told import TOLD, read_told
 
 
 class Terminal(io.StringIO):
@@ -149,3 +150,27 @@ def test_each_kind_of_work_has_its_own_rate(now: list[float], tmp_path: Path) ->
     assert shown.seconds_left({"md": 4 * 200.0}) == pytest.approx(8 + 100)
     shown.enter("later")
     assert shown.seconds_left({"md": 4 * 200.0}) == pytest.approx(8)
+
+
+def test_other_processes_are_told_how_far_a_run_is_until_it_ends(tmp_path):
+    progress = Progress(file=tmp_path / TOLD)
+    progress.enter("doping")
+    progress.begin({"a" * 64: 10, "b" * 64: 20}, {"b" * 64: 50}, names={"a" * 64: "relaxation, Li2O"})
+    folder = tmp_path / "working" / ("b" * 64)
+    folder.mkdir(parents=True)
+    (folder / "steps.txt").write_text("25")
+    progress.look(tmp_path / "working")
+    progress.finish("a" * 64, 7)
+    told = read_told(tmp_path)
+    assert (told["stage"], told["finished"], told["count"]) == ("doping", 1, 2)
+    assert told["running"] == {"b" * 64: {"name": "", "atoms": 20, "steps": 25, "planned_steps": 50}}
+    progress.end()
+    assert read_told(tmp_path) is None
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_what_cannot_be_told_ends_no_run(tmp_path):
+    (tmp_path / "taken").write_text("a file, not a folder")
+    progress = Progress(file=tmp_path / "taken" / TOLD)
+    progress.begin({"a" * 64: 10})
+    progress.finish("a" * 64, 3)

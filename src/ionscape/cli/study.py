@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +30,7 @@ def add_commands(commands: Any) -> None:
     way.add_argument(
         "--detach", action="store_true", help="go on in the background: see status, stop, DIR/run.log"
     )
+    way.add_argument("--watch", action="store_true", help="serve a live view of the run on this machine")
     way.add_argument(
         "--dry-run", action="store_true", help="tell what would be calculated, how long, how much disk"
     )
@@ -39,13 +43,16 @@ def add_commands(commands: Any) -> None:
         command(commands, name, perform, summary).add_argument(
             "folder", type=Path, metavar="DIR", help="study folder"
         )
+    watch = command(commands, "watch", _watch, "live view, in a browser on this machine, of a study that runs")
+    watch.add_argument("folder", type=Path, metavar="DIR", help="study folder")
+    watch.add_argument("--port", type=whole_number, default=0, help="port on this machine (default: any free)")
     cite = command(commands, "cite", _cite, "references of the methods a study uses")
     cite.add_argument("study", type=Path, metavar="STUDY.toml", help="study file")
 
 
 def _run(options: argparse.Namespace) -> Answer:
     from ionscape.study.progress import on_standard_error
-    from ionscape.study.runner import run_study
+    from ionscape.study.runner import chosen_study, folder_of, run_study
 
     chosen = _chosen(options)
     if options.dry_run:
@@ -56,7 +63,13 @@ def _run(options: argparse.Namespace) -> Answer:
         return _detached(options, chosen)
     progress = on_standard_error()
     try:
-        done = run_study(options.study, chosen, progress)
+        with contextlib.ExitStack() as stack:
+            if options.watch:
+                from ionscape.report.live_server import live_view
+
+                view = stack.enter_context(live_view(folder_of(chosen_study(options.study, chosen), chosen)))
+                progress.message(f"live view: {view.address}")
+            done = run_study(options.study, chosen, progress)
     finally:
         progress.end()
     from ionscape.report.page import build_page
@@ -123,6 +136,26 @@ def _stop(options: argparse.Namespace) -> Answer:
     )
     lines += [str(stopped.orphans)] * bool(str(stopped.orphans))
     return Answer(payload, "\n".join(lines) or "no run is at work here")
+
+
+def _watch(options: argparse.Namespace) -> Answer:
+    from ionscape.errors import InputError
+    from ionscape.report.live_server import live_view
+    from ionscape.study.told import read_told
+
+    if read_told(options.folder) is None:
+        raise InputError(
+            "no run is going on",
+            where=str(options.folder),
+            expected="the folder of a study that runs now",
+            remedy="Start it with `ionscape run STUDY.toml --out DIR`; a finished one has its report.",
+        )
+    with live_view(options.folder, options.port) as view:
+        sys.stderr.write(f"live view: {view.address}\n")
+        while read_told(options.folder) is not None:
+            time.sleep(1.0)
+        time.sleep(3.0)  # the page learns that the run has ended
+    return Answer({"address": view.address}, "the run has ended")
 
 
 def _status(options: argparse.Namespace) -> Answer:

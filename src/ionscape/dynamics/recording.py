@@ -264,6 +264,25 @@ def record_blocks(path: Path, most: int | None = None) -> Iterator[NDArray[np.vo
                 return
 
 
+def recorded_scalars(path: Path, most: int) -> NDArray[np.void]:
+    """Return time-ordered energy, temperature and pressure of at most `most` frames, evenly chosen.
+
+    For a look at a run that goes on: only these numbers are read, and no checksum is verified.
+
+    Raises
+    ------
+    InputError
+        If the file is no trajectory of ionscape.
+    """
+    layout = _layout(path)
+    count = (path.stat().st_size - layout.offset) // layout.record.itemsize
+    chosen = np.unique(np.linspace(0, max(count - 1, 0), min(most, count)).astype(int))
+    if not count:
+        return np.empty(0, dtype=layout.record)[["frame", *_SCALARS]]
+    records = np.memmap(path, dtype=layout.record, mode="r", offset=layout.offset, shape=(count,))
+    return np.array(records[["frame", *_SCALARS]][chosen])
+
+
 def _damaged(path: Path, frame: int) -> InputError:
     return InputError(
         f"frame {frame} is damaged",

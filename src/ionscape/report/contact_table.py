@@ -109,8 +109,8 @@ def _colours(scale: HeatScale, energy: float) -> str:
 
 def _gradients(scale: HeatScale) -> str:
     energies = [scale.lowest * k / (_STOPS - 1) for k in range(_STOPS)]
-    day, night = (", ".join(map(colour, energies)) for colour in (scale.day, scale.night))
-    return f"--day:linear-gradient(90deg, {day});--night:linear-gradient(90deg, {night})"
+    stops = ", ".join(f"light-dark({scale.day(energy)}, {scale.night(energy)})" for energy in energies)
+    return f"background-image:linear-gradient(90deg, {stops})"
 
 
 def _profile(reaction: MutualReaction) -> Markup:

@@ -20,7 +20,7 @@ from ionscape.units import Array
 
 _AXES = ("a", "b", "c")
 #: Contours at these parts of the highest projected density: where an isosurface would lie.
-_CONTOURS = (0.02, 0.1, 0.4)
+CONTOURS = (0.02, 0.1, 0.4)
 #: The colour scale reaches down to this part of the highest density.
 _LOWEST = 1e-3
 
@@ -151,8 +151,8 @@ def _draw_projection(axes: Axes, one: DensityMap, along: int, peak: float) -> No
     x, y = (u * plane[others[0], d] + v * plane[others[1], d] for d in range(2))
     norm = LogNorm(_LOWEST * peak, peak, clip=True)
     axes.pcolormesh(x, y, closed, cmap="magma_r", norm=norm, shading="gouraud", rasterized=True)
-    if closed.max() > _CONTOURS[0] * peak:
-        axes.contour(x, y, closed, levels=[level * peak for level in _CONTOURS], colors=INK, linewidths=0.4)
+    if closed.max() > CONTOURS[0] * peak:
+        axes.contour(x, y, closed, levels=[level * peak for level in CONTOURS], colors=INK, linewidths=0.4)
     _draw_frame(axes, plane, others)
 
 

@@ -1,9 +1,13 @@
-"""All figures of a study folder, drawn from its record and written as SVG and PNG."""
+"""All figures: one function each, usable alone, and those of a study folder, written as SVG and PNG.
+
+The functions of `FIGURES` take series and return a figure that notebooks show as vector graphic; `style.save`
+writes it. `build_figures` draws what the results of a study allow.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -17,22 +21,68 @@ from ionscape.report.contact_series import (
     window_bars,
 )
 from ionscape.report.electronic_figures import electronic_figures
+from ionscape.report.content_figures import content_figure, displacement_panels
+from ionscape.report.density_figures import density_figure, jump_figure
 from ionscape.report.energy_figures import DecompositionSeries, EwaldSeries, decomposition_figure, ewald_figure
-from ionscape.report.interface_figures import interface_figures
-from ionscape.report.learning_figures import learning_figures
-from ionscape.report.migration_figures import migration_figures
+from ionscape.report.interface_figures import (
+    adhesion_figure,
+    interface_figures,
+    regret_figure,
+    segregation_figure,
+)
+from ionscape.report.learning_figures import learning_curve_figure, learning_figures, series_figure
+from ionscape.report.migration_figures import migration_figures, profile_figure
+from ionscape.report.path_figure import path_figure
+from ionscape.report.potential_figures import calibration_figure, parity_figure
 from ionscape.report.quantity import Quantity
 from ionscape.report.reading import read_study
 from ionscape.report.records import DopedContent, StudyRecord, Target
 from ionscape.report.run_figures import run_figures
 from ionscape.report.structure_figure import structure_figure
 from ionscape.report.style import save
-from ionscape.report.surface_figures import surface_figures
+from ionscape.report.surface_figures import shape_figure, surface_figures, thickness_figure
+from ionscape.report.transport_figures import (
+    arrhenius_figure,
+    channel_figure,
+    displacement_figure,
+    running_diffusion_figure,
+)
 from ionscape.report.typography import converted, significant
+from ionscape.report.van_hove_figures import van_hove_figure
 from ionscape.report.window_figures import voltage_profile_figure, window_figure
 from ionscape.stability.contact import ContactMatrix
 from ionscape.structures.exchange import read_structure
 
+#: What each function draws. In parentheses: figures of the source study.
+FIGURES: dict[str, Callable[..., Figure]] = {
+    "crystal structure (1)": structure_figure,
+    "decomposition energy (2a)": decomposition_figure,
+    "heat map of reaction energies (2b)": contact_heat_map,
+    "reaction profiles": reaction_profile_figure,
+    "electrochemical windows": window_figure,
+    "voltage profiles": voltage_profile_figure,
+    "Ewald against relaxed energy (S5)": ewald_figure,
+    "surface energy against thickness": thickness_figure,
+    "Wulff shape": shape_figure,
+    "registry search (S4, S6)": regret_figure,
+    "works of adhesion": adhesion_figure,
+    "dopant by layer": segregation_figure,
+    "mean-square displacement (4a)": displacement_figure,
+    "displacements of all runs (S7)": displacement_panels,
+    "running diffusion coefficient": running_diffusion_figure,
+    "Arrhenius plot (4b)": arrhenius_figure,
+    "number against dopant content (4c)": content_figure,
+    "channels against dopant content (4d, S12)": channel_figure,
+    "van Hove functions (5a-d)": van_hove_figure,
+    "trajectory density (5e, f, S13)": density_figure,
+    "jump network": jump_figure,
+    "parity (S10)": parity_figure,
+    "calibration of uncertainty": calibration_figure,
+    "learning curve": learning_curve_figure,
+    "runs in time (S11)": series_figure,
+    "migration paths (6a)": path_figure,
+    "energies along paths (6b)": profile_figure,
+}
 #: Stems of the figure files; the page looks for them by these names.
 DECOMPOSITION, EWALD = "decomposition-energy", "ewald-ranking"
 HEAT_MAP, PROFILES = "contact-heat-map", "reaction-profiles"

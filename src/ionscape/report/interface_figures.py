@@ -72,11 +72,16 @@ def interface_figures(record: StudyRecord) -> Iterator[tuple[str, Figure]]:
     if bars:
         yield ADHESION, adhesion_figure(bars)
     for contact in contacts[:1]:
-        layers = contact.segregation.layers if contact.segregation else ()
-        known = [(one.distance.value, one.relative_per_atom) for one in layers]
-        drawn = [(distance, converted(e, "meV/atom")) for distance, e in known if e is not None]
+        drawn = segregation_layers(contact)
         if drawn:
             yield SEGREGATION, segregation_figure(drawn, label=contact.name)
+
+
+def segregation_layers(contact: InterfaceRecord) -> list[tuple[float, float]]:
+    """Return distance (Å) and energy (meV/atom above the bulk region) of every doped layer that has an energy."""
+    layers = contact.segregation.layers if contact.segregation else ()
+    known = [(one.distance.value, one.relative_per_atom) for one in layers]
+    return [(distance, converted(e, "meV/atom")) for distance, e in known if e is not None]
 
 
 def regret_series(contact: InterfaceRecord) -> RegretSeries:

@@ -53,14 +53,19 @@ def learning_figures(record: StudyRecord) -> Iterator[tuple[str, Figure]]:
     """Yield parity (Fig. S10), calibration and learning curve of the potential, and runs in time (Fig. S11)."""
     if record.potential is not None:
         yield from _of_potential(record.potential, record.file(record.potential.predictions_file))
-    if record.dynamics is None:
-        return
-    for kelvin in sorted({run.head.temperature_K for run in record.dynamics.runs}, reverse=True):
-        runs = [run for run in record.dynamics.runs if run.head.temperature_K == kelvin and run.head.replica == 1]
+    for kelvin, series in runs_in_time(record):
+        yield series_stem(kelvin), series_figure(series, note=f"{kelvin:g} K")
+
+
+def runs_in_time(record: StudyRecord) -> Iterator[tuple[float, list[RunSeries]]]:
+    """Yield each temperature, the hottest first, with its recorded runs; the first replica stands for all."""
+    recorded = record.dynamics.runs if record.dynamics else ()
+    for kelvin in sorted({run.head.temperature_K for run in recorded}, reverse=True):
+        runs = [run for run in recorded if run.head.temperature_K == kelvin and run.head.replica == 1]
         files = [(run.head.material, record.file(run.trajectory_file)) for run in runs]
         series = [one for name, path in files if path is not None for one in run_series(name, path)]
         if series:
-            yield series_stem(kelvin), series_figure(series, note=f"{kelvin:g} K")
+            yield kelvin, series
 
 
 def _of_potential(potential: PotentialRecord, path: Path | None) -> Iterator[tuple[str, Figure]]:

@@ -26,15 +26,20 @@ from ionscape.report.figures import (
     structure_stem,
     write_figures,
 )
+from ionscape.report.interactive.figures import interactive_figures
 from ionscape.report.interface_figures import ADHESION, REGISTRY, SEGREGATION, interface_stem
 from ionscape.report.interface_records import WORKS
 from ionscape.report.learning_figures import CALIBRATION, LEARNING, PARITY, series_stem
 from ionscape.report.migration_figures import path_stem, profile_stem
 from ionscape.report.migration_records import CrystalHops
+from ionscape.report.models import models
+from ionscape.report.movies import write_movies
 from ionscape.report.quantity import Quantity
+from ionscape.report.questions import answered
 from ionscape.report.reading import read_study
 from ionscape.report.records import Crystal, StudyRecord
 from ionscape.report.reproduction import write_reproduction
+from ionscape.report.reported import beside, difference
 from ionscape.report.run_figures import (
     ARRHENIUS,
     CHANNELS,
@@ -44,8 +49,10 @@ from ionscape.report.run_figures import (
     density_stem,
     van_hove_stem,
 )
+from ionscape.report.scripting import LIBRARIES, PRINTED, embedded, library, own_script, policy
 from ionscape.report.surface_figures import layers_stem, shape_stem
 from ionscape.report.templating import templates
+from ionscape.report.transport_records import DynamicsRun
 from ionscape.report.transport_table import SPEEDS, WAYS, estimate_html
 from ionscape.report.typography import decimals
 from ionscape.report.vector import inline_svg
@@ -70,6 +77,24 @@ STAGE_NAMES = {
     "transport": "ion transport",
     "migration": "migration barriers",
     "electronic": "electronic structure",
+}
+#: Sections of the page by their anchors, as its bar calls them.
+SECTIONS = {
+    "host": "Crystals",
+    "voids": "Empty sites",
+    "doping": "Doped cells",
+    "stability": "Stability",
+    "contact": "Contacts",
+    "window": "Windows",
+    "surfaces": "Surfaces",
+    "match": "Match",
+    "interface": "Interfaces",
+    "potential": "Potential",
+    "dynamics": "Dynamics",
+    "transport": "Transport",
+    "migration": "Migration",
+    "comparison": "Comparison",
+    "provenance": "Provenance",
 }
 #: Stems of the figures that the templates show.
 NAMES = {
@@ -107,9 +132,9 @@ NAMES = {
 def build_page(folder: Path) -> Path:
     """Write ``folder/report/index.html`` (and the figures it shows) from ``folder/results.json``; return its path.
 
-    The page is one file: styles and drawings are part of it, it loads nothing and runs no script. Stages that
-    were not computed are named as pending, those that failed with their reasons. The same results give the same
-    bytes.
+    The page is one file: styles, drawings, data and scripts are part of it, it loads nothing; without scripts it
+    shows all numbers and the figures as files show them. Stages that were not computed are named as pending, those
+    that failed with their reasons. The same results give the same bytes.
 
     Raises
     ------
@@ -118,6 +143,7 @@ def build_page(folder: Path) -> Path:
     """
     record = read_study(Path(folder))
     write_figures(record)
+    write_movies(record)
     target = record.folder / "report" / "index.html"
     with replacing(target) as part:
         part.write_text(_template().render(_content(record)), encoding="utf-8")
@@ -128,7 +154,16 @@ def build_page(folder: Path) -> Path:
 def _content(record: StudyRecord) -> dict[str, Any]:
     return {
         "record": record,
-        "verdict": verdict(record),
+        "questions": answered(record, verdict(record), STAGE_NAMES),
+        "sections": [(name, title) for name, title in SECTIONS.items() if _has(record, name)],
+        "plots": {stem: plot.as_data() for stem, plot in interactive_figures(record).items()},
+        "models": models(record),
+        "beside": functools.partial(beside, record),
+        "difference": difference,
+        "scripts": {"own": own_script(), "libraries": {name: library(name) for name in LIBRARIES}},
+        "policy": policy(),
+        "printed": PRINTED,
+        "embedded": embedded,
         "warnings": [*record.warnings, *contact_warnings(record)],
         "pending": [STAGE_NAMES[stage] for stage in record.pending],
         "failed": [(STAGE_NAMES[stage], reason) for stage, reason in record.failed.items()],
@@ -145,16 +180,33 @@ def _content(record: StudyRecord) -> dict[str, Any]:
         "levels": {name: flattened(identity) for name, identity in record.levels.items()},
         "files": any(record.crystals) or bool(record.doping),
         "activation_of_runs": functools.partial(_activation_of_runs, record),
-        "gated": [run for run in record.dynamics.runs if run.gate] if record.dynamics else [],
+        "gated": _gated(record),
         "speeds": SPEEDS,
         "ways": WAYS,
         "works": WORKS,
     }
 
 
+def _has(record: StudyRecord, section: str) -> bool:
+    """Tell whether the page has a section."""
+    extra = {"comparison": bool(record.comparison), "provenance": True}
+    extra["potential"] = bool(record.potential or _gated(record))
+    return extra.get(section, section in record.computed)
+
+
+def _gated(record: StudyRecord) -> list[DynamicsRun]:
+    return [run for run in record.dynamics.runs if run.gate] if record.dynamics else []
+
+
 def _template() -> Template:
     environment = templates()
-    environment.filters |= {"products": products_html, "cell_rows": cell_rows, "estimate": estimate_html}
+    environment.filters |= {
+        "wrapped": lambda data: {"data": data},
+        "products": products_html,
+        "cell_rows": cell_rows,
+        "film": film_file,
+        "estimate": estimate_html,
+    }
     return environment.get_template("page.html")
 
 
@@ -175,6 +227,11 @@ def _activation_of_runs(record: StudyRecord, crystal: CrystalHops) -> list[tuple
 def _download(record: StudyRecord, relative: str) -> str:
     """Address, relative to the page, of a file of the study; empty if it is not there."""
     return f"../{quote(relative)}" if record.file(relative) else ""
+
+
+def film_file(trajectory_file: str) -> str:
+    """Return where the film of a run lies (`movies`), from where its trajectory lies."""
+    return trajectory_file.removesuffix(".trajectory") + ".extxyz" if trajectory_file else ""
 
 
 def _download_figures(record: StudyRecord, *stems: str) -> list[tuple[str, str]]:

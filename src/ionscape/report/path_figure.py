@@ -29,6 +29,12 @@ class DrawnPath:
         lengths = np.linalg.norm(positions[-1] - positions[0], axis=1)
         return [positions[:, k] for k in np.flatnonzero(lengths >= 0.5 * lengths.max())]
 
+    def inside(self, lattice: LengthArray) -> Iterator[LengthArray]:
+        """Yield the tracks, each moved by lattice vectors so that its middle lies in the cell."""
+        for track in self.tracks:
+            whole = np.floor(track.mean(axis=0) @ np.linalg.inv(lattice))
+            yield track - whole @ lattice
+
 
 def path_figure(paths: Sequence[DrawnPath], mobile: str, *, camera: Camera | None = None) -> Figure:
     """Return the structure of the first path's initial end with the ions' images along every path.
@@ -46,17 +52,10 @@ def path_figure(paths: Sequence[DrawnPath], mobile: str, *, camera: Camera | Non
     with journal_style():
         figure, axes, ground = structure_axes(paths[0].images[0], camera=camera, width=1.4 * ONE_COLUMN)
         for number, path in enumerate(paths):
-            for track in _in_cell(path, ground.lattice):
+            for track in path.inside(ground.lattice):
                 _beads(axes, ground, track, PALETTE[number % len(PALETTE)], path.name)
         axes.set_title(f"{mobile} paths: beads are images, arrows point at the final sites", fontsize=7, color=INK)
     return figure
-
-
-def _in_cell(path: DrawnPath, lattice: LengthArray) -> Iterator[LengthArray]:
-    """Yield the tracks of a path, each moved by lattice vectors so that its middle lies in the cell."""
-    for track in path.tracks:
-        whole = np.floor(track.mean(axis=0) @ np.linalg.inv(lattice))
-        yield track - whole @ lattice
 
 
 def _beads(axes: Axes, ground: Ground, track: LengthArray, colour: str, name: str) -> None:

@@ -106,9 +106,7 @@ def calibration_figure(
     sigma, found = np.asarray(deviations, dtype=float), np.asarray(errors, dtype=float)
     if not sigma.size:
         raise nothing_to_draw("atoms")
-    bins = np.array_split(np.argsort(sigma), min(_BINS, len(sigma)))
-    predicted = [float(np.sqrt((sigma[one] ** 2).mean())) for one in bins]
-    rms = [float(np.sqrt((found[one] ** 2).mean())) for one in bins]
+    predicted, rms = binned_deviations(sigma, found)
     with journal_style():
         figure = new_figure(width, 0.85 * width)
         axes = figure.add_subplot()
@@ -123,3 +121,11 @@ def calibration_figure(
         axes.set_title(note, color=MUTED)
         axes.legend(loc="upper left")
     return figure
+
+
+def binned_deviations(deviations: ArrayLike, errors: ArrayLike) -> tuple[list[float], list[float]]:
+    """Return root mean squares of predicted deviations, (atoms,), and errors, (atoms, 3), in bins of one size."""
+    sigma, found = np.asarray(deviations, dtype=float), np.asarray(errors, dtype=float)
+    bins = np.array_split(np.argsort(sigma), min(_BINS, len(sigma)))
+    squares = [(float((sigma[one] ** 2).mean()), float((found[one] ** 2).mean())) for one in bins]
+    return [p**0.5 for p, _ in squares], [f**0.5 for _, f in squares]

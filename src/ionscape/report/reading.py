@@ -82,6 +82,7 @@ def read_study(folder: Path) -> StudyRecord:
         references=part("references", lambda node: tuple(map(_reference, node)), data),
         **_stages(part),
         comparison=part("comparison", lambda node: tuple(map(_comparison, node)), data),
+        computed=tuple(stage for stage in STAGES if stages.get(stage)),
         failed={stage: failed[stage] for stage in STAGES if stage in failed},
         pending=tuple(stage for stage in STAGES if _is_pending(stage, recorded)),
     )

@@ -186,6 +186,8 @@ class StudyRecord:
         Electronic structure of interfaces; empty if the study has none.
     move
         What relaxations moved: ``positions``, ``cell`` or ``positions+cell``; empty if not recorded.
+    computed
+        Stages whose results are there.
     failed
         Stages that failed, and why.
     pending
@@ -222,6 +224,7 @@ class StudyRecord:
     migration: MigrationRecord | None
     electronic: tuple[ElectronicRecord, ...]
     comparison: tuple[Comparison, ...]
+    computed: tuple[str, ...]
     failed: Mapping[str, str]
     pending: tuple[str, ...]
 

@@ -13,12 +13,12 @@ from ionscape.report.content_figures import (
     content_figure,
     displacement_panels,
 )
-from ionscape.report.density_figures import density_figure
+from ionscape.report.density_figures import DensityMap, density_figure
 from ionscape.report.records import StudyRecord
 from ionscape.report.transport_figures import ArrheniusPoints, ChannelSeries, arrhenius_figure, channel_figure
 from ionscape.report.transport_records import AnalysedRun, DrawnRun, Estimate, TransportRecord
 from ionscape.report.transport_series import density_map, displacement_series, van_hove_maps
-from ionscape.report.van_hove_figures import van_hove_figure
+from ionscape.report.van_hove_figures import VanHoveMap, van_hove_figure
 from ionscape.transport.curves import read_curves
 
 #: Stems of the figure files; the page looks for them by these names.
@@ -52,16 +52,27 @@ def run_figures(record: StudyRecord, dopant: str) -> Iterator[tuple[str, Figure]
     transport = record.transport
     if transport is None:
         return
-    drawn = [DrawnRun(run, read_curves(path)) for run in transport.runs if (path := record.file(run.curves_file))]
+    drawn = drawn_runs(record)
     panels = displacement_panel_list(drawn)
     if panels:
         yield DISPLACEMENTS, displacement_panels(panels)
-    points = [one for one in (_points(transport, name) for name in transport.materials) if one is not None]
+    points = arrhenius_series(transport)
     if points:
         yield ARRHENIUS, arrhenius_figure(points, marked_K=transport.at_K)
     yield from _content_figures(transport, dopant)
     yield from _channel_figure(drawn, dopant)
     yield from _maps(drawn, transport)
+
+
+def drawn_runs(record: StudyRecord) -> list[DrawnRun]:
+    """Return the analysed runs of a study whose curves are there, with them."""
+    runs = record.transport.runs if record.transport else ()
+    return [DrawnRun(run, read_curves(path)) for run in runs if (path := record.file(run.curves_file))]
+
+
+def arrhenius_series(transport: TransportRecord) -> list[ArrheniusPoints]:
+    """Return the diffusion coefficients of every material that has any, or a bound."""
+    return [one for one in (_points(transport, name) for name in transport.materials) if one is not None]
 
 
 def displacement_panel_list(drawn: Sequence[DrawnRun]) -> list[DisplacementPanel]:
@@ -99,18 +110,29 @@ def _ends(found: Estimate) -> tuple[float, float, float]:
 
 
 def _content_figures(transport: TransportRecord, dopant: str) -> Iterator[tuple[str, Figure]]:
-    sigma = [*_content_series(transport, "sigma"), *_extrapolated(transport)]
-    if _several_contents(sigma):
+    sigma = conductivity_series(transport)
+    if several_contents(sigma):
         yield (
             CONDUCTIVITY,
             content_figure(sigma, r"conductivity $\mathit{σ}$ (S/cm)", dopant=dopant, logarithmic=True),
         )
-    length = _content_series(transport, "xi")
-    if _several_contents(length):
+    length = correlation_series(transport)
+    if several_contents(length):
         yield CORRELATION, content_figure(length, r"correlation length $\mathit{ξ}$ (Å)", dopant=dopant)
 
 
-def _several_contents(series: Sequence[ContentSeries]) -> bool:
+def conductivity_series(transport: TransportRecord) -> list[ContentSeries]:
+    """Return the conductivity against content at every temperature, and extrapolated."""
+    return [*_content_series(transport, "sigma"), *_extrapolated(transport)]
+
+
+def correlation_series(transport: TransportRecord) -> list[ContentSeries]:
+    """Return the correlation length against content at every temperature."""
+    return _content_series(transport, "xi")
+
+
+def several_contents(series: Sequence[ContentSeries]) -> bool:
+    """Tell whether numbers or bounds of more than one content are among `series`."""
     places = [np.asarray(one.x, dtype=float) for one in series] + [
         np.array([x for x, _ in one.bounds]) for one in series
     ]
@@ -140,7 +162,13 @@ def _of_content(label: str, pairs: Sequence[tuple[float, Estimate]]) -> ContentS
 
 
 def _channel_figure(drawn: Sequence[DrawnRun], dopant: str) -> Iterator[tuple[str, Figure]]:
-    """Yield the channels at the hottest temperature at which they were measured."""
+    series = channel_series(drawn)
+    if series:
+        yield CHANNELS, channel_figure(series, dopant=dopant)
+
+
+def channel_series(drawn: Sequence[DrawnRun]) -> list[ChannelSeries]:
+    """Return the channels at the hottest temperature at which they were measured."""
     names = (("channels/d1", "d1"), ("channels/d2", "d2"), ("channels/edge", "edge"))
     kelvin = max((one.run.head.temperature_K for one in drawn if names[0][0] in one.curves), default=None)
     runs = [one for one in drawn if one.run.head.temperature_K == kelvin]
@@ -151,11 +179,21 @@ def _channel_figure(drawn: Sequence[DrawnRun], dopant: str) -> Iterator[tuple[st
             x, frames = zip(*found, strict=True)
             mean, deviation = ([float(f(v)) for v in frames] for f in (np.mean, np.std))
             series.append(ChannelSeries(label, x, mean, deviation, frames))
-    if series:
-        yield CHANNELS, channel_figure(series, dopant=dopant)
+    return series
 
 
 def _maps(drawn: Sequence[DrawnRun], transport: TransportRecord) -> Iterator[tuple[str, Figure]]:
+    for kelvin, maps, densities in maps_of_runs(drawn, transport):
+        if maps:
+            yield van_hove_stem(kelvin), van_hove_figure(maps)
+        if densities:
+            yield density_stem(kelvin), density_figure(densities)
+
+
+def maps_of_runs(
+    drawn: Sequence[DrawnRun], transport: TransportRecord
+) -> Iterator[tuple[float, list[VanHoveMap], list[DensityMap]]]:
+    """Yield each temperature with van Hove functions and densities of the first replicas of its runs."""
     for kelvin in transport.temperatures_K:
         runs = [one for one in drawn if one.run.head.temperature_K == kelvin and one.run.head.replica == 1]
         maps = [
@@ -163,12 +201,8 @@ def _maps(drawn: Sequence[DrawnRun], transport: TransportRecord) -> Iterator[tup
             for each in runs
             for one in van_hove_maps(each.curves, each.run.head.label, *map(_time, _times(each.run)))
         ]
-        if maps:
-            yield van_hove_stem(kelvin), van_hove_figure(maps)
         densities = [density_map(each.curves, f"{transport.mobile}: {each.run.head.label}") for each in runs]
-        shown = [one for one in densities if one is not None]
-        if shown:
-            yield density_stem(kelvin), density_figure(shown)
+        yield kelvin, maps, [one for one in densities if one is not None]
 
 
 def _times(run: AnalysedRun) -> tuple[Estimate | None, Estimate | None]:

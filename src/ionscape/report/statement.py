@@ -23,6 +23,10 @@ class Statement:
         Level of theory of the number.
     section
         Anchor of the section with the evidence.
+    question
+        Key of the question that it answers (`questions.QUESTIONS`).
+    interval
+        Its interval with unit, or why there is none; empty where the grounds tell it.
     """
 
     figure: str
@@ -30,3 +34,5 @@ class Statement:
     grounds: Markup
     level: str
     section: str
+    question: str
+    interval: str = ""

@@ -205,7 +205,8 @@ def _shapes(drawn: Scene, view: _View) -> Iterator[_Shape]:
         yield from _ball(atom, view)
 
 
-def _radius(element: str) -> float:
+def ball_radius(element: str) -> float:
+    """Return the radius of the ball that stands for an atom, Å."""
     return 0.28 * float(np.sqrt(covalent_radii[atomic_numbers[element]]))
 
 
@@ -224,7 +225,7 @@ def _outside_atoms(start: LengthArray, edge: LengthArray, atoms: Sequence[DrawnA
     """Cut an edge at even steps and at the surfaces of atoms; yield the ends of the pieces outside, (2, 3)."""
     length = float(np.linalg.norm(edge))
     centres = np.array([atom.position for atom in atoms]) - start
-    radii = np.array([_radius(atom.element) for atom in atoms])
+    radii = np.array([ball_radius(atom.element) for atom in atoms])
     middle = centres @ edge / length
     squares = radii**2 - (centres**2).sum(axis=1) + middle**2
     half = np.sqrt(squares[squares > 0])
@@ -259,7 +260,7 @@ def _bonds(drawn: Scene, view: _View) -> Iterator[_Shape]:
         middle = (atoms[0].position + atoms[1].position) / 2
         for atom in atoms:
             along = (middle - atom.position) / np.linalg.norm(middle - atom.position)
-            yield _half_bond(atom, atom.position + 0.9 * _radius(atom.element) * along, middle, view)
+            yield _half_bond(atom, atom.position + 0.9 * ball_radius(atom.element) * along, middle, view)
 
 
 def _half_bond(atom: DrawnAtom, start: LengthArray, end: LengthArray, view: _View) -> _Shape:
@@ -277,7 +278,7 @@ def _half_bond(atom: DrawnAtom, start: LengthArray, end: LengthArray, view: _Vie
 
 def _ball(atom: DrawnAtom, view: _View) -> Iterator[_Shape]:
     flat, depth, scale = view.points(atom.position)
-    radius = _radius(atom.element) * float(scale[0])
+    radius = ball_radius(atom.element) * float(scale[0])
     colour = element_colour(atom.element)
     z = float(depth[0])
     edge = (*to_rgb(_shaded(colour, 0.45)), 1.0)

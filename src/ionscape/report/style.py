@@ -6,6 +6,7 @@ Figures are `matplotlib.figure.Figure` objects without pyplot, so that nothing g
 from __future__ import annotations
 
 import functools
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -97,9 +98,24 @@ def journal_style() -> Iterator[None]:
         yield
 
 
-def new_figure(width: float, height: float) -> Figure:
+class JournalFigure(Figure):
+    """A figure that notebooks show as the vector graphic of its file."""
+
+    def _repr_svg_(self) -> str:
+        """Return the figure as SVG, for notebooks."""
+        text = io.StringIO()
+        _write_svg(self, text)
+        return text.getvalue()
+
+
+def new_figure(width: float, height: float) -> JournalFigure:
     """Return an empty figure, sizes in inches; call it inside `journal_style`."""
-    return Figure(figsize=(width, height), layout="constrained")
+    return JournalFigure(figsize=(width, height), layout="constrained")
+
+
+def _write_svg(figure: Figure, target: Path | io.StringIO) -> None:
+    with journal_style():
+        FigureCanvasSVG(figure).print_svg(target, metadata={"Date": None, "Creator": "ionscape"})
 
 
 def nothing_to_draw(
@@ -116,8 +132,8 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     """
     stem.parent.mkdir(parents=True, exist_ok=True)
     svg, png = stem.with_suffix(".svg"), stem.with_suffix(".png")
+    _write_svg(figure, svg)
     with journal_style():
-        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": "ionscape"})
         figure.set_facecolor("white")
         figure.set_dpi(300)
         FigureCanvasAgg(figure).print_png(png, metadata={"Software": "ionscape"})

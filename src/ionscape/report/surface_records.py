@@ -90,6 +90,12 @@ class SurfacesRecord:
     shape: Shape | None
     no_shape: str
 
+    def reported_as(self, row: SurfaceRow) -> str:
+        """Return the name under which a reference study's number of this row stands: the lowest of its plane."""
+        plane = [one for one in self.rows if one.miller == row.miller and one.gamma is not None]
+        lowest = min(plane, key=lambda one: one.gamma or 0.0, default=None)
+        return f"{self.formula} ({' '.join(map(str, row.miller))})" if row is lowest else ""
+
     @property
     def shown(self) -> tuple[SurfaceRow, ...]:
         """The relaxed rows, lowest first; all rows where none was relaxed."""

@@ -37,10 +37,16 @@ def templates() -> Environment:
         "number": number,
         "milli": milli,
         "decimals": decimals,
-        "short": significant,
+        "short": short,
         "doi": doi_link,
     }
     return environment
+
+
+def short(value: float, digits: int = 4) -> Markup:
+    """Return a number with at most `digits` significant digits as safe HTML, powers of ten raised."""
+    mantissa, _, exponent = significant(value, digits).partition("10^")
+    return Markup("{}10<sup>{}</sup>").format(mantissa, exponent) if exponent else Markup(mantissa)  # noqa: S704
 
 
 def milli(energy: Quantity | float, digits: int = 1) -> str:

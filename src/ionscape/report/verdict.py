@@ -11,6 +11,7 @@ from ionscape.report.contact_table import conditions_html
 from ionscape.report.energy_figures import PLAUSIBLE
 from ionscape.report.figures import level_name, routes
 from ionscape.report.heat_scale import NO_REACTION
+from ionscape.report.migration_verdict import migration_statements
 from ionscape.report.quantity import Quantity
 from ionscape.report.records import StudyRecord, Target
 from ionscape.report.statement import Statement
@@ -23,6 +24,8 @@ from ionscape.stability.window import ElectrochemicalWindow, VoltageLimit
 
 #: Differences of decomposition energies smaller than this decide nothing, meV/atom.
 ALIKE = 1.0
+#: What is said of the interval of a number that has none.
+UNKNOWN = "no interval known"
 
 
 def verdict(record: StudyRecord) -> list[Statement]:
@@ -34,7 +37,9 @@ def verdict(record: StudyRecord) -> list[Statement]:
         *_favoured(record, level),
         *_contact(record),
         *_window(record),
+        *_adhesion(record),
         *transport_statements(record.transport, record.dynamics),
+        *migration_statements(record),
         *_cell(record, level),
     ]
 
@@ -55,7 +60,7 @@ def _host(record: StudyRecord, level: str) -> Iterator[Statement]:
         else:
             claim = Markup("{} lies above the hull").format(name)
             grounds = Markup("It would decompose into {} at 0 K.").format(products_html(target))
-        yield Statement(number(target.e_d, "meV/atom"), claim, grounds, level, "stability")
+        yield Statement(number(target.e_d, "meV/atom"), claim, grounds, level, "stability", "stable", UNKNOWN)
 
 
 def products_html(target: Target) -> Markup:
@@ -76,7 +81,7 @@ def _doped(record: StudyRecord, level: str) -> Iterator[Statement]:
         state = "metastable" if energies[-1] > ALIKE else "stable"
         claim = Markup("{} is {}").format(formula_html(route), state)
         span = _span([decimals(energy, 1) for energy in energies])
-        yield Statement(f"{span}\u2009meV/atom", claim, grounds, level, "stability")
+        yield Statement(f"{span}\u2009meV/atom", claim, grounds, level, "stability", "stable", UNKNOWN)
 
 
 def _span(values: list[str]) -> str:
@@ -99,7 +104,8 @@ def _favoured(record: StudyRecord, level: str) -> Iterator[Statement]:
     grounds = Markup("At <i>x</i> = {} the decomposition energy of {} lies this far below that of {}.").format(
         significant(x), formula_html(best), formula_html(second)
     )
-    yield Statement(number(Quantity(high - low, "meV/atom")), claim, grounds, level, "stability")
+    figure = number(Quantity(high - low, "meV/atom"))
+    yield Statement(figure, claim, grounds, level, "stability", "stable", UNKNOWN)
 
 
 def _cell(record: StudyRecord, level: str) -> Iterator[Statement]:
@@ -114,7 +120,8 @@ def _cell(record: StudyRecord, level: str) -> Iterator[Statement]:
             claim = Markup("The relaxed cell of {} against the measured one").format(formula_html(crystal.formula))
             grounds = Markup("Largest deviation of a lattice parameter: <i>{}</i>.").format(worst)
             sign = "+" if pairs[worst] > 0 else ""
-            yield Statement(f"{sign}{decimals(pairs[worst], 1)}\u2009%", claim, grounds, level, "host")
+            figure = f"{sign}{decimals(pairs[worst], 1)}\u2009%"
+            yield Statement(figure, claim, grounds, level, "host", "cell")
 
 
 def _contact(record: StudyRecord) -> Iterator[Statement]:
@@ -125,23 +132,41 @@ def _contact(record: StudyRecord) -> Iterator[Statement]:
         most, least, name = reactions[0], reactions[-1], formula_html(phase)
         if 1000 * most.strongest.energy > -NO_REACTION:
             claim = Markup("{} reacts with none of {} cathodes").format(name, len(reactions))
-            grounds = Markup("Lowest reaction energy; with {}{}.").format(
-                formula_html(most.cathode), _within(most)
-            )
+            grounds = Markup("Lowest reaction energy; with {}.").format(formula_html(most.cathode))
         else:
             claim = Markup("{} reacts most with {}").format(name, formula_html(most.cathode))
-            grounds = Markup("{}{}.").format(formula_html(most.strongest.reaction), _within(most))
+            grounds = Markup("{}.").format(formula_html(most.strongest.reaction))
             if least is not most:
                 grounds += Markup(" Least with {}: {}{}.").format(
                     formula_html(least.cathode), _energy(least), _within(least)
                 )
         if matrix.voltage is not None:
             grounds += Markup(" All {}.").format(conditions_html(matrix))
-        yield Statement(_energy(most), claim, grounds, matrix.level, "contact")
+        yield Statement(_energy(most), claim, grounds, matrix.level, "contact", "reacts", _interval(most))
 
 
 def _energy(reaction: MutualReaction) -> str:
     return number(Quantity(1000 * reaction.strongest.energy, "meV/atom"))
+
+
+def _interval(reaction: MutualReaction) -> str:
+    return _within(reaction).strip(" ()") or UNKNOWN
+
+
+def _adhesion(record: StudyRecord) -> Iterator[Statement]:
+    """Say how strongly each contact is bound, its work of adhesion beside that of frozen slabs."""
+    for contact in record.interfaces:
+        work, frozen = contact.work("work_of_adhesion"), contact.work("cleavage")
+        if work is None:
+            continue
+        bound = "is bound" if work.value < 0 else "is not bound"
+        grounds = Markup(
+            "Work of adhesion; negative for a bound contact. {} atoms, mean strain {}\u2009%."
+        ).format(contact.n_atoms, decimals(100 * contact.mean_strain, 2))
+        if frozen is not None:
+            grounds += Markup(" With frozen slabs {}.").format(number(frozen))
+        claim = Markup("{} {}").format(formula_html(contact.name), bound)
+        yield Statement(number(work), claim, grounds, contact.level, "interface", "sticks", UNKNOWN)
 
 
 def _within(reaction: MutualReaction) -> str:
@@ -163,7 +188,7 @@ def _window(record: StudyRecord) -> Iterator[Statement]:
         grounds = Markup("{} {}{}").format(
             _limit("Below", window.reduction), _limit("Above", window.oxidation), _mixture(window)
         )
-        yield Statement(_span_of(window), claim, grounds, window.level, "window")
+        yield Statement(_span_of(window), claim, grounds, window.level, "window", "reacts")
 
 
 def _span_of(window: ElectrochemicalWindow) -> str:

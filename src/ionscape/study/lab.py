@@ -128,6 +128,7 @@ class Laboratory:
             {key: tasks.size(request, self._store) for key, request in missing.items()},
             {key: tasks.expected_steps(request, self._store) for key, request in missing.items()},
             tasks.pace(next(iter(missing.values()))),
+            {key: tasks.title(request) for key, request in missing.items()},
         )
         errors = {}
         with self._progress.watching(self._store.root / "working"):

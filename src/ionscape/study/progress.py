@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
+
+from ionscape.errors import IonscapeError
+from ionscape.study.told import write_told
 
 #: Steps expected of a relaxation before any has finished.
 EXPECTED_STEPS = 60.0
@@ -24,6 +28,8 @@ EXPECTED_STEPS = 60.0
 QUIET_SECONDS = 10.0
 #: Seconds between two looks at running calculations.
 TICK = 0.5
+#: Seconds between two writings of `Progress.file`.
+TELL_SECONDS = 1.0
 #: File of molecular dynamics that tells the number of steps made.
 STEPS = "steps.txt"
 #: File of a learning that tells the stretches that are through.
@@ -42,18 +48,24 @@ class Progress:
         Atoms × steps of those whose steps are known, by stage.
     stream
         Where to write; None is silent.
+    file
+        Where to tell other processes how far the run is (`told`); None: nowhere.
     """
 
     planned: dict[str, list[int]] = field(default_factory=dict)
     planned_work: dict[str, int] = field(default_factory=dict)
     stream: TextIO | None = None
     stage: str = ""
+    file: Path | None = None
     _finished_work: float = 0.0
     _finished_steps: list[int] = field(default_factory=list)
     _finished_count: int = 0
     _running: dict[str, int] = field(default_factory=dict)
     _running_work: dict[str, float] = field(default_factory=dict)
     _known_steps: dict[str, int] = field(default_factory=dict)
+    _names: dict[str, str] = field(default_factory=dict)
+    _told: float = 0.0
+    _telling: threading.Lock = field(default_factory=threading.Lock)
     _head_start: dict[str, float] = field(default_factory=dict)
     _kind: str = ""
     _rates: dict[str, float] = field(default_factory=dict)
@@ -68,11 +80,19 @@ class Progress:
         self.planned_work.pop(stage, None)
         self._show(force=True)
 
-    def begin(self, sizes: Mapping[str, int], steps: Mapping[str, int] | None = None, kind: str = "") -> None:
+    def begin(
+        self,
+        sizes: Mapping[str, int],
+        steps: Mapping[str, int] | None = None,
+        kind: str = "",
+        names: Mapping[str, str] | None = None,
+    ) -> None:
         """Begin calculations: `sizes` maps each key to its number of atoms, `steps` to its steps where known.
 
-        Calculations of one `kind` (kind and level) take equally long for an atom and step.
+        Calculations of one `kind` (kind and level) take equally long for an atom and step; `names` tell what
+        each is.
         """
+        self._names = dict(names or {})
         if self._clock_start is not None and kind != self._kind:
             self._remember_rate()
         self._kind = kind
@@ -105,7 +125,7 @@ class Progress:
     @contextlib.contextmanager
     def watching(self, working: Path) -> Iterator[None]:
         """Look twice a second, beside whatever this process is busy with, while the context lasts."""
-        if self.stream is None:
+        if self.stream is None and self.file is None:
             yield
             return
         done = threading.Event()
@@ -133,7 +153,11 @@ class Progress:
         self._show(force=True)
 
     def end(self) -> None:
-        """Leave the live line, so that what is written next begins a new one."""
+        """Leave the live line, so that what is written next begins a new one; tell that the run has ended."""
+        if self.file is not None:
+            with self._telling:
+                self.file.unlink(missing_ok=True)
+                self.file = None
         if self.stream is not None and self.stream.isatty() and self._last_line:
             self.stream.write("\n")
             self.stream.flush()
@@ -169,7 +193,38 @@ class Progress:
             return max(atoms * self._known_steps[key] - done.get(key, 0.0), 0.0)
         return max(atoms * expected - done.get(key, 0.0), 0.1 * atoms * expected)
 
+    def _tell(self, *, force: bool) -> None:
+        """Write for other processes how far the run is; that it cannot be written ends no run."""
+        if self.file is None or (not force and time.monotonic() - self._told < TELL_SECONDS):
+            return
+        with self._telling, contextlib.suppress(IonscapeError, OSError):
+            if self.file is not None:
+                write_told(self.file, self._state())
+        self._told = time.monotonic()
+
+    def _state(self) -> dict[str, Any]:
+        done = dict(self._running_work)
+        running = {
+            key: {
+                "name": self._names.get(key, ""),
+                "atoms": atoms,
+                "steps": int(done.get(key, 0.0) / max(atoms, 1)),
+                "planned_steps": self._known_steps.get(key, 0),
+            }
+            for key, atoms in dict(self._running).items()
+        }
+        return {
+            "pid": os.getpid(),
+            "stage": self.stage,
+            "seconds": time.monotonic() - self._started,
+            "seconds_left": self.seconds_left(done),
+            "finished": self._finished_count,
+            "count": self._finished_count + len(running) + sum(map(len, self.planned.values())),
+            "running": running,
+        }
+
     def _show(self, *, force: bool = False) -> None:
+        self._tell(force=force)
         if self.stream is None:
             return
         now = time.monotonic()

@@ -24,6 +24,7 @@ from ionscape.study.record import write_json, write_record
 from ionscape.study.running import RunningCalculation, running_calculations
 from ionscape.study.schema import Study, StudyFile, read_study
 from ionscape.study.store import Store
+from ionscape.study.told import TOLD
 
 RUN_FILE = "run.json"
 STORE = "store"
@@ -83,6 +84,7 @@ def run_study(path: Path, options: RunOptions, progress: Progress) -> StudyRun:
     lab = Laboratory(store, engine, progress)
     run = begin(study_file, lab, progress, names)
     with at_work(folder), contextlib.closing(lab):
+        progress.file = folder / TOLD
         if left := str(end_orphans(store.root)):
             progress.message(left)
         records = run_stages(run, names, functools.partial(_note, folder, store))

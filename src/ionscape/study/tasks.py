@@ -142,6 +142,16 @@ def expected_frames(request: dict[str, Any]) -> int:
     return settings.steps // settings.steps_per_frame
 
 
+def title(request: dict[str, Any]) -> str:
+    """Return what `request` is in a few words: its kind, what it is about, the temperature of dynamics."""
+    species = request["structure"]["species"] if "structure" in request else []
+    formula = "".join(f"{one}{species.count(one)}" for one in dict.fromkeys(species))
+    settings = request.get("settings")
+    kelvin = settings.get("temperature_K") if isinstance(settings, dict) else None
+    words = (str(request["kind"]).replace("-", " "), formula, "" if kelvin is None else f"{kelvin:g} K")
+    return ", ".join(filter(None, words))
+
+
 def pace(request: dict[str, Any]) -> str:
     """Return what `request` has in common with others that take equally long for an atom and step: its level."""
     level = request.get("level")

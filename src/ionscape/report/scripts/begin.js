@@ -1,0 +1,6 @@
+page.classList.add("scripted");
+beginTheme();
+beginTables();
+beginDownloads();
+beginPlots();
+beginViewers();
