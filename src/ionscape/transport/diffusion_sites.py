@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -91,9 +90,10 @@ def sites_of_density(density: TrajectoryDensity, depth: Number = 1.0, smallest: 
     steps = voronoi_neighbours(density.cell / shape[:, None])
     values = np.ascontiguousarray(density.values).ravel()
     basins = _basins(descending(density.values), values, (shape, steps), np.exp(depth))
-    least = min(smallest, LEAST_IONS / max(density.ions, 1)) * values.sum()
+    total = float(values.sum())
+    least = min(smallest, LEAST_IONS / max(density.ions, 1)) * total
     found = [
-        (float(values[members].sum() / values.sum()), _centre(members, values[members], shape))
+        (float(values[members].sum()) / total, _centre(members, values[members], shape))
         for members in _members(basins, values, least)
     ]
     if not found:
@@ -150,9 +150,10 @@ def _members(basins: Indices, values: Array, least: float) -> Iterator[Indices]:
     inside = np.flatnonzero(basins >= 0)
     order = inside[np.argsort(basins[inside], kind="stable")]
     edges = np.flatnonzero(np.diff(basins[order], prepend=-1, append=-1))
-    for first, last in itertools.pairwise(edges):
-        if values[order[first:last]].sum() >= least:
-            yield order[first:last]
+    # rounding of the smoothed density makes many more basins where there is nothing
+    held = np.add.reduceat(values[order], edges[:-1]) if len(order) else np.zeros(0)
+    for k in np.flatnonzero(held >= least):
+        yield order[edges[k] : edges[k + 1]]
 
 
 def _centre(members: Indices, p: Array, shape: Indices) -> Array:

@@ -146,8 +146,8 @@ def residence_time(jumps: Jumps, site: int | None = None) -> ResidenceTime | Fai
     should. The interval is exact for a constant rate; jumps in groups make it too narrow.
     """
     count = jumps.total if site is None else int(jumps.counts[jumps.edges[:, 0] == site].sum())
-    rate = _rate(jumps, count, site)
-    time = (jumps.stay.sum() if site is None else jumps.stay[site]) * jumps.frame_interval
+    time = float(jumps.stay.sum() if site is None else jumps.stay[site]) * jumps.frame_interval
+    rate = _rates(np.array([count]), np.array([time]))[0]
     if rate.count == 0:
         return Failure(
             f"no jumps in {time / 1000:.4g} ps of stay: the residence time is above {1e-3 / rate.high:.4g} ps"
@@ -163,12 +163,12 @@ def jump_network(jumps: Jumps) -> tuple[Connection, ...]:
     The rate is per ion at the site that it leaves.
     """
     lengths = np.linalg.norm(jumps.vectors, axis=1)
+    rates = _rates(jumps.counts, jumps.stay[jumps.edges[:, 0]] * jumps.frame_interval)
     network = []
     for k in np.argsort(-jumps.counts, kind="stable"):
         start, end, *translation = (int(v) for v in jumps.edges[k])
-        rate = _rate(jumps, int(jumps.counts[k]), start)
         cell = (translation[0], translation[1], translation[2])
-        network.append(Connection(start, end, cell, float(lengths[k]), rate))
+        network.append(Connection(start, end, cell, float(lengths[k]), rates[k]))
     return tuple(network)
 
 
@@ -225,11 +225,11 @@ def correlation_factor(hop: HopDiffusion, tracer: tuple[float, float, float]) ->
     return f, float(f * np.exp(-spread[0])), float(f * np.exp(spread[1]))
 
 
-def _rate(jumps: Jumps, count: int, site: int | None) -> Rate:
-    """Return the rate of `count` jumps per time at the site they leave (None: at any)."""
-    time = float(jumps.stay.sum() if site is None else jumps.stay[site]) * jumps.frame_interval
-    if time == 0:
-        return Rate(0, 0.0, 0.0, float(np.finfo(float).max))
-    low = stats.chi2.ppf(0.025, 2 * count) / 2 if count else 0.0
-    high = stats.chi2.ppf(0.975, 2 * count + 2) / 2
-    return Rate(count, count / time, float(low / time), float(high / time))
+def _rates(counts: Array, times: Array) -> list[Rate]:
+    """Return the rates of `counts` jumps in `times` fs at the sites that they leave."""
+    low = np.where(counts > 0, stats.chi2.ppf(0.025, np.maximum(2 * counts, 1)) / 2, 0.0)
+    high = stats.chi2.ppf(0.975, 2 * counts + 2) / 2
+    return [
+        Rate(int(n), float(n / t), float(a / t), float(b / t)) if t else Rate(0, 0.0, 0.0, float(np.finfo(float).max))
+        for n, t, a, b in zip(counts, times, low, high, strict=True)
+    ]
