@@ -44,6 +44,8 @@ T = TypeVar("T")
 NOT_ASKED = Failure("not asked for")
 #: Coarsest grid on which percolation is sought, Å: a fifth of a hop.
 COARSEST = 0.5
+#: Ratio of spacings from which on a grid counts as coarser: cells breathe.
+COARSER = 1.02
 #: Connections whose bottlenecks are measured, the most frequent ones, and edges at most, over all frames.
 PATHS, EDGES = 50, 5000
 _NO_TEMPERATURE = "no temperature: neither the files nor the options tell it"
@@ -217,7 +219,7 @@ class _Analysis:
         """Return van Hove functions, density and jumps, by the names of the result."""
         ions, settings = self.ions, self.settings
         density = self.asked("density", lambda: trajectory_density(ions, ions.symbols[0], settings.grid_A))
-        if isinstance(density, TrajectoryDensity) and density.spacing > settings.grid_A:
+        if isinstance(density, TrajectoryDensity) and density.spacing > COARSER * settings.grid_A:
             self.notes.append(f"Density on a grid of {density.spacing:.2f} Å: the cell is too large for a finer one.")
         space_time = self.asked("van-hove", lambda: space_time_picture(ions, settings, self.rng))
         if isinstance(space_time, SpaceTimePicture):
@@ -259,7 +261,7 @@ class _Analysis:
         if isinstance(density, Failure):
             return density
         spacing = percolation_spacing(density, self.settings.grid_A)
-        if spacing > max(self.settings.grid_A, density.spacing):
+        if spacing > COARSER * density.spacing:
             self.notes.append(
                 f"Percolation on a grid of {spacing:.2f} Å: {density.samples} positions fill no finer."
             )
