@@ -73,6 +73,7 @@ def test_finished_task_leaves_what_the_store_promises(cells, toy, positions, tmp
     provenance = store.read(key, "provenance.json")
     assert provenance["ionscape"] == __version__
     assert provenance["threads"] == 1
+    assert provenance["device"] == "cpu"
     assert {"finished", "seconds", "packages", "machine"} <= set(provenance)
     assert {"relaxation.traj", "relaxation.log"} <= {path.name for path in store.folder(key).iterdir()}
 

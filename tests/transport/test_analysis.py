@@ -167,6 +167,16 @@ def test_a_run_held_on_disk_says_the_same():
     assert one.diffusion.value == pytest.approx(other.diffusion.value, rel=1e-6)
 
 
+def test_positions_beyond_the_limit_go_to_the_scratch_folder(tmp_path):
+    run, settings = made_run(300), TransportSettings(analyses=("diffusion",), memory_limit_GB=1e-6)
+    found = analyse_transport(run, settings, scratch=tmp_path)
+    assert found.diffusion.value == pytest.approx(analyse_transport(run, settings).diffusion.value)
+    assert list(tmp_path.iterdir()) == []  # files without names
+    with pytest.raises(InputError, match="cannot be written") as caught:
+        analyse_transport(run, settings, scratch=tmp_path / "missing")
+    assert str(tmp_path / "missing") in str(caught.value)
+
+
 def test_held_frames_are_those_of_the_run_after_the_equilibration():
     run = made_run(300)
     ions, host = held_run(run, "Li", skip=1000.0)

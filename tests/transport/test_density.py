@@ -62,6 +62,32 @@ def test_an_ion_at_a_grid_point_fills_that_voxel_from_all_sides() -> None:
     assert density.values[0, 6, 0] == pytest.approx(1 / 0.125)
 
 
+@pytest.mark.parametrize("most", [200, 5000])
+def test_the_grid_of_a_large_cell_is_bounded_and_says_so(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    fractional = rng.random((70, 5, 3))
+    fine = density_of(fractional, SHEARED)
+    monkeypatch.setattr("ionscape.transport.density.MOST_VOXELS", most)
+    coarse = density_of(fractional, SHEARED)
+    assert 0.4 * most < coarse.values.size <= most < fine.values.size
+    assert coarse.spacing > 0.33
+    assert 0.25 < fine.spacing < 0.3001
+    assert coarse.samples == fine.samples == 350
+    assert coarse.values.mean() == pytest.approx(fine.values.mean())
+
+
+def test_visits_are_those_of_a_plain_count() -> None:
+    fractional = np.random.default_rng(2).normal(0, 1, (300, 3, 3))
+    density = density_of(fractional, SHEARED, 0.9)
+    shape = density.values.shape
+    voxels = np.rint(fractional.reshape(-1, 3) % 1.0 * shape).astype(int) % shape
+    plain = np.zeros(shape, int)
+    np.add.at(plain, tuple(voxels.T), 1)
+    np.testing.assert_array_equal(density.blocks.sum(axis=0), plain)
+    assert len(density.blocks) == 3  # of 128 frames
+    assert [int(block.sum()) for block in density.blocks] == [384, 384, 132]
+
+
 def test_smoothing_is_isotropic_in_a_sheared_cell() -> None:
     density = density_of(np.zeros((10, 1, 3)), SHEARED, 0.2).smoothed(0.5)
     grid = np.stack(np.meshgrid(*[np.arange(n) / n for n in density.values.shape], indexing="ij"), -1)

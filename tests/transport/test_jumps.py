@@ -92,7 +92,7 @@ def test_residence_time_and_rates_of_a_walker(free: Jumps) -> None:
     assert [edge.distance for edge in network] == pytest.approx([A] * 48, rel=1e-6)
     inside = [edge.rate.low < 1 / 3000 < edge.rate.high for edge in network]
     assert np.mean(inside) > 0.8
-    assert sum(edge.rate.count for edge in network) == len(free.events)
+    assert sum(edge.rate.count for edge in network) == free.total
 
 
 def test_occupations_add_up_to_the_ions(free: Jumps) -> None:
@@ -135,13 +135,66 @@ def test_recrossing_the_boundary_is_no_jump() -> None:
     path[:, 0, 0] = x
     run = Run(path @ np.linalg.inv(CELL), np.repeat(CELL[None], 4000, 0))
     jumps = find_jumps(run, "Na", lattice_sites())
-    assert len(jumps.events) == 0
+    assert jumps.total == 0
     assert jumps.outside > 0.2
     time, hop = residence_time(jumps), hop_diffusion(jumps)
     assert isinstance(time, Failure)
     assert "above" in time.reason
     assert isinstance(hop, Failure)
     assert jump_network(jumps) == ()
+
+
+@pytest.mark.parametrize("edge", [2, 5])
+def test_jumps_are_those_of_a_plain_search_through_all_sites(edge: int) -> None:
+    """Random sites in a sheared cell that changes from frame to frame, small and large against the cores."""
+    rng = np.random.default_rng(edge)
+    cell = edge * SHEAR @ np.diag([2.0, 2.2, 1.9])
+    places = rng.random((4 * edge**2, 3))
+    kept = [0]
+    for k in range(1, len(places)):
+        offset = places[kept] - places[k]
+        if np.linalg.norm((offset - np.rint(offset)) @ cell, axis=1).min() > 1.0:
+            kept.append(k)
+    sites = diffusion_sites(places[kept], cell)
+    cells = cell * (1 + 0.03 * rng.standard_normal((150, 1, 1)))
+    paths = rng.random((1, 6, 3)) + np.cumsum(rng.normal(0, 0.25 / edge, (150, 6, 3)), axis=0)
+    found = find_jumps(Wandering(paths, cells), "Na", sites)
+    edges, stay = plain_jumps(paths, cells, sites, found.core)
+    assert found.total == len(edges) > 10
+    told, counts = np.unique(np.array(edges), axis=0, return_counts=True)
+    np.testing.assert_array_equal(found.edges, told)
+    np.testing.assert_array_equal(found.counts, counts)
+    np.testing.assert_array_equal(found.stay, stay)
+    assert found.squares.sum() == pytest.approx((found.counts * (found.vectors**2).sum(axis=1)).sum())
+
+
+class Wandering(Run):
+    """Unwrapped positions in the cells of the frames, chunks of seven."""
+
+    def chunks(self, frames: int = 7):
+        for first in range(0, len(self.paths), 7):
+            part, cells = self.paths[first : first + 7], self.cells[first : first + 7]
+            yield Chunk(first, part @ cells, cells, part % 1.0)
+
+
+def plain_jumps(paths, cells, sites: DiffusionSites, core: float) -> tuple[list[tuple[int, ...]], np.ndarray]:
+    """Return the path of every jump, and the stays, from the distances to all images of all sites."""
+    shifts = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3, indexing="ij"), -1).reshape(-1, 3)
+    edges, stay = [], np.zeros(len(sites.fractional), int)
+    for ion in range(paths.shape[1]):
+        now = None
+        for place, cell in zip(paths[:, ion], cells, strict=True):
+            near = np.floor(place) + shifts[:, None]
+            apart = np.linalg.norm((place - sites.fractional - near) @ cell, axis=-1)
+            image, site = np.unravel_index(int(apart.argmin()), apart.shape)
+            if apart[image, site] <= core:
+                here = (int(site), *(np.floor(place) + shifts[image]).astype(int).tolist())
+                if now is not None and here != now:
+                    edges.append((now[0], here[0], *(b - a for a, b in zip(now[1:], here[1:], strict=True))))
+                now = here
+            if now is not None:
+                stay[now[0]] += 1
+    return edges, stay
 
 
 def test_sites_come_out_of_the_density() -> None:
@@ -159,7 +212,36 @@ def test_sites_come_out_of_the_density() -> None:
     assert nearest.max() < 0.15
     assert found.weights.sum() == pytest.approx(1.0, abs=0.01)
     by_density, by_host = find_jumps(run, "Na", found), find_jumps(run, "Na", given)
-    assert len(by_density.events) == pytest.approx(len(by_host.events), rel=0.02)
+    assert by_density.total == pytest.approx(by_host.total, rel=0.02)
+
+
+def test_sites_of_a_large_cell_are_those_of_a_small_one_many_times() -> None:
+    """A thousand sites: each holds a smaller share of the density than the least one of a small cell."""
+    edge, rng = 10, np.random.default_rng(4)
+    corners = np.stack(np.meshgrid(*[np.arange(edge)] * 3, indexing="ij"), -1).reshape(-1, 3) / edge
+    cell = edge * A * np.array([[1.0, 0.0, 0.0], [0.2, 1.0, 0.0], [-0.1, 0.3, 1.0]])
+    counter = DensityCounter(np.arange(edge**3), 0.4)
+    for first in range(0, 60, 20):
+        inside = (corners + rng.normal(0, 0.25, (20, edge**3, 3)) @ np.linalg.inv(cell)) % 1.0
+        counter.add(Chunk(first, inside @ cell, np.repeat(cell[None], 20, 0), inside))
+    found = sites_of_density(counter.finish("Na").smoothed(0.25))
+    assert len(found.fractional) == edge**3
+    assert found.separation == pytest.approx(A, abs=0.25)
+    assert diffusion_sites(corners, cell).separation == pytest.approx(shortest(corners, cell))
+
+
+def shortest(fractional: np.ndarray, cell: np.ndarray) -> float:
+    """Return the shortest distance from the first of equivalent sites to any other, images included."""
+    shifts = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3, indexing="ij"), -1).reshape(-1, 1, 3)
+    apart = np.linalg.norm((fractional - fractional[0] + shifts) @ cell, axis=-1)
+    return float(apart[apart > 1e-6].min())
+
+
+def test_the_shortest_distance_of_one_site_is_that_to_its_image() -> None:
+    cell = np.array([[3.0, 0.0, 0.0], [2.9, 3.0, 0.0], [0.0, 5.8, 4.0]])
+    assert diffusion_sites(np.array([[0.3, 0.1, 0.7]]), cell).separation == pytest.approx(
+        shortest(np.zeros((1, 3)), cell)
+    )
 
 
 def test_sites_of_a_structure() -> None:

@@ -25,7 +25,9 @@ FEWEST = 2
 #: Part of the frames that is held out unless told otherwise.
 PART = 0.1
 #: Options of the descriptor, the same as fields of its settings.
-_DESCRIPTOR = (("cutoff_A", float), ("n_max", int), ("l_max", int), ("radial_damping", float))
+_DESCRIPTOR = (
+    ("cutoff_A", float), ("n_max", int), ("l_max", int), ("radial_damping", float), ("element_channels", int)
+)  # fmt: skip
 _SIZES = (("inducing", int), ("rank", int))
 OPTIMISTIC = (
     "Frames held out at random lie beside taught ones on their trajectories: "
@@ -70,6 +72,7 @@ def _described(name: str) -> str:
         "n_max": "radial functions",
         "l_max": "highest degree of the spherical harmonics",
         "radial_damping": "weight exp(−γ n²) of the n-th radial function",
+        "element_channels": "mixtures that stand for the elements of neighbours (default: every element for itself)",
     }[name]
 
 

@@ -101,9 +101,12 @@ def _transport(options: argparse.Namespace) -> Answer:
             every=options.every,
         )
     )
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)  # also for positions that memory cannot hold
     reading = Reading(options.trajectory, sys.stderr)
     with reading.watching():
-        result = analyse_transport(reading.of(trajectory), settings, np.random.default_rng(options.seed))
+        rng = np.random.default_rng(options.seed)
+        result = analyse_transport(reading.of(trajectory), settings, rng, scratch=options.out)
     payload = transport_record(result)
     payload["warnings"] = list(dict.fromkeys([*said, *payload["warnings"]]))
     payload["source"] = [str(path) for path in options.trajectory]

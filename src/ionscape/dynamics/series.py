@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -83,22 +84,17 @@ def series(
     atoms = np.arange(len(trajectory.symbols)) if elements is None else atoms_of(trajectory.symbols, elements)
     cells: list[CellArray] = []
     limit = int(memory_limit_GB * 1e9)
-    try:
-        with tempfile.SpooledTemporaryFile(
+    with (
+        scratch_full(scratch),
+        tempfile.SpooledTemporaryFile(
             max_size=min(_IN_MEMORY, limit // 2), dir=None if scratch is None else str(scratch)
-        ) as spool:
-            for chunk in trajectory.chunks():
-                spool.write(_wanted(chunk, atoms, kind).astype(precision, copy=False).tobytes())
-                cells.append(chunk.cells)
-            shape = (len(atoms), sum(len(part) for part in cells), 3)
-            positions, on_disk = _turned(spool, np.dtype(precision), shape, limit, scratch)
-    except OSError as error:
-        raise InputError(
-            f"cannot be written ({error.strerror})",
-            where=str(scratch or tempfile.gettempdir()),
-            expected="space for the positions of all frames, twice",
-            remedy="Choose another scratch folder (TMPDIR), fewer elements, or every N-th frame.",
-        ) from None
+        ) as spool,
+    ):
+        for chunk in trajectory.chunks():
+            spool.write(_wanted(chunk, atoms, kind).astype(precision, copy=False).tobytes())
+            cells.append(chunk.cells)
+        shape = (len(atoms), sum(len(part) for part in cells), 3)
+        positions, on_disk = ion_by_ion(spool, np.dtype(precision), shape, limit, scratch)
     symbols = tuple(trajectory.symbols[atom] for atom in atoms)
     return Series(positions, np.concatenate(cells), trajectory.frame_interval, symbols, on_disk)
 
@@ -120,10 +116,34 @@ def _wanted(chunk: Chunk, atoms: Indices, kind: str) -> LengthArray:
     return chunk.positions[:, atoms] if kind == "unwrapped" else chunk.folded()[:, atoms]
 
 
-def _turned(
+@contextlib.contextmanager
+def scratch_full(scratch: Path | None) -> Iterator[None]:
+    """Tell as `InputError` that temporary files cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"cannot be written ({error.strerror})",
+            where=str(scratch or tempfile.gettempdir()),
+            expected="space for the positions of all frames, three times",
+            remedy="Choose another scratch folder (TMPDIR), fewer elements, or every N-th frame.",
+        ) from None
+
+
+def ion_by_ion(
     spool: IO[bytes], precision: np.dtype[Any], shape: tuple[int, int, int], limit: int, scratch: Path | None
 ) -> tuple[LengthArray, bool]:
-    """Return the frame-by-frame numbers in `spool` ion by ion, seen as (frames, ions, 3), and whether on disk."""
+    """Return the frame-by-frame numbers in `spool` ion by ion, seen as (frames, ions, 3), and whether on disk.
+
+    Parameters
+    ----------
+    spool
+        Positions, one frame after another, of `precision`.
+    shape
+        (ions, frames, 3).
+    limit
+        Memory that they may take, bytes; beyond it they go to a file without a name in `scratch`.
+    """
     ions, frames, _ = shape
     size = ions * frames * 3 * precision.itemsize
     on_disk = size > limit

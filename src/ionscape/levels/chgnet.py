@@ -22,10 +22,12 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from ionscape.errors import CalculationError, InputError, nearest
+from ionscape.levels.devices import AUTO, device_name, torch_device
 from ionscape.levels.registry import refuse_unknown
 from ionscape.structures.exchange import to_structure
 
 MODELS = ("0.3.0", "0.2.0", "r2scan")
+WHERE = "level 'chgnet', setting 'device'"
 
 
 class FrozenCHGNet(Calculator):
@@ -39,16 +41,23 @@ class FrozenCHGNet(Calculator):
         Version of the pretrained weights, one of `MODELS`.
     threads
         Number of threads of PyTorch in this process.
+    device
+        Where it is evaluated: ``cpu``, ``cuda``, …; ``auto``: a GPU if PyTorch sees one.
+
+    Raises
+    ------
+    InputError
+        If PyTorch cannot use the device.
     """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "forces", "stress"]
 
-    def __init__(self, model: str = "0.3.0", threads: int = 1) -> None:
+    def __init__(self, model: str = "0.3.0", threads: int = 1, device: str = AUTO) -> None:
         import torch
 
         super().__init__()
         torch.set_num_threads(threads)
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._device = torch_device(device, WHERE)
         self._model = _load(model, self._device)
 
     def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
@@ -105,7 +114,11 @@ def _weights_hash(model: str) -> str:
 
 
 class CHGNetProvider:
-    """Provider of the level ``chgnet``; setting ``model`` chooses the weights (default 0.3.0)."""
+    """Provider of the level ``chgnet``.
+
+    Setting ``model`` chooses the weights (default 0.3.0), ``device`` where they are evaluated (default ``auto``: a GPU
+    if PyTorch sees one). The device is no part of the identity: results agree to rounding.
+    """
 
     def available(self) -> str | None:
         """CHGNet is a dependency of ionscape: always available."""
@@ -123,11 +136,15 @@ class CHGNetProvider:
 
     def calculator(self, settings: Mapping[str, Any], threads: int) -> FrozenCHGNet:
         """Return the calculator of the chosen weights."""
-        return FrozenCHGNet(_model_of(settings), threads)
+        return FrozenCHGNet(_model_of(settings), threads, _device_of(settings))
+
+    def device(self, settings: Mapping[str, Any]) -> str:
+        """Return where the level is evaluated here, with the name of the GPU if it is one."""
+        return device_name(torch_device(_device_of(settings), WHERE))
 
 
 def _model_of(settings: Mapping[str, Any]) -> str:
-    refuse_unknown(settings, ["model"], "level 'chgnet'")
+    refuse_unknown(settings, ["model", "device"], "level 'chgnet'")
     model = settings.get("model", "0.3.0")
     if model not in MODELS:
         raise InputError(
@@ -137,6 +154,10 @@ def _model_of(settings: Mapping[str, Any]) -> str:
             remedy=nearest(str(model), MODELS),
         )
     return str(model)
+
+
+def _device_of(settings: Mapping[str, Any]) -> str:
+    return str(settings.get("device", AUTO))
 
 
 PROVIDER = CHGNetProvider()

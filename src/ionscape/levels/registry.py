@@ -128,6 +128,14 @@ class Level:
         if check is not None:
             check(atoms, dict(self.settings))
 
+    def device(self) -> str:
+        """Return on which device the level is evaluated here: ``cpu`` unless its provider tells another.
+
+        Levels whose provider has a method ``device(settings)`` tell.
+        """
+        device = getattr(_provider(self.name), "device", None)
+        return "cpu" if device is None else str(device(dict(self.settings)))
+
     def own_calculator(self, threads: int) -> Any:
         """Return a new ASE calculator of this level, which has evaluated nothing and which nothing else uses.
 

@@ -11,9 +11,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from ionscape.errors import InputError, nearest
+from ionscape.levels.devices import device_name, torch_device
 from ionscape.levels.registry import Provider
 from ionscape.potential.calculator import CalculatorSettings, PotentialCalculator
 from ionscape.potential.model_file import content_hash, read_model
+
+WHERE = "level 'sgpr', setting 'device'"
 
 
 class SparsePotentials:
@@ -68,12 +71,29 @@ class SparsePotential:
             "name": f"sgpr:{content}",
             "model": "sparse Gaussian-process potential",
             "content_sha256": content,
-            **_settings(settings).model_dump(mode="json"),
+            **_settings(settings).model_dump(mode="json", exclude={"device"}),
         }
 
-    def calculator(self, settings: Mapping[str, Any], threads: int) -> PotentialCalculator:
-        """Return the calculator of the potential."""
-        return PotentialCalculator(read_model(self.path), _settings(settings), threads)
+    def calculator(self, settings: Mapping[str, Any], threads: int) -> Any:
+        """Return the calculator of the potential: of the compiled core, or in PyTorch on another device."""
+        chosen = _settings(settings)
+        device = torch_device(chosen.device, WHERE)
+        if device == "cpu":
+            return PotentialCalculator(read_model(self.path), chosen, threads)
+        from ionscape.potential.torch_calculator import torch_calculator
+
+        if chosen.watch_every:
+            raise InputError(
+                f"watch_every = {chosen.watch_every} on device {device}",
+                where="level 'sgpr'",
+                expected="watch_every = 0 where the potential is not evaluated by the compiled core",
+                remedy="Set device = cpu, or do not watch.",
+            )
+        return torch_calculator(read_model(self.path), device, chosen.precision)
+
+    def device(self, settings: Mapping[str, Any]) -> str:
+        """Return where the potential is evaluated here, with the name of the GPU if it is one."""
+        return device_name(torch_device(_settings(settings).device, WHERE))
 
 
 @functools.cache

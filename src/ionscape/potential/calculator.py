@@ -30,6 +30,12 @@ class CalculatorSettings(Settings):
     precision: Literal["single", "double"] = Field(
         "single", description="Of features and gradients; energies and forces are summed in double precision."
     )
+    device: str = Field(
+        "cpu",
+        min_length=1,
+        description="Where it is evaluated: cpu by the compiled core, others (cuda, cuda:1) by PyTorch; auto: a GPU if "
+        "PyTorch sees one. For cells of a few hundred atoms the core is the faster.",
+    )
     skin_A: float = Field(
         0.0,
         ge=0,

@@ -9,6 +9,7 @@ from ase.data import atomic_numbers
 
 from ionscape.errors import InputError
 from ionscape.potential.core import CompiledPotential
+from ionscape.potential.elements import element_map
 from ionscape.potential.form import CollapsedForm
 from ionscape.potential.radial import radial_table
 from ionscape.potential.settings import DescriptorSettings
@@ -69,8 +70,9 @@ class Descriptor:
         # The weight of degree l, times 1/(2l + 1): an undamped sum over m grows like 2l + 1 (addition theorem).
         degrees = np.arange(self.settings.l_max + 1)
         weights = np.exp(-self.settings.angular_damping * degrees * (degrees + 1) / 2) / (2 * degrees + 1)
-        channels = len(self.species) * self.settings.n_max
-        one = np.sqrt(weights)[:, None, None] * np.eye(channels)
+        kept = self.settings.element_channels
+        elements = np.eye(len(self.species)) if kept is None else element_map(self.species, kept)
+        one = np.sqrt(weights)[:, None, None] * np.kron(elements, np.eye(self.settings.n_max))
         return np.broadcast_to(one, (len(self.species), *one.shape)).copy()
 
 

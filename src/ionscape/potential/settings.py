@@ -20,6 +20,12 @@ class DescriptorSettings(Settings):
     cutoff_A: float = Field(6.0, gt=1.5, le=12, description="Neighbours within this distance are seen, Å.")
     n_max: int = Field(3, ge=1, le=12, description="Radial functions.")
     l_max: int = Field(3, ge=0, le=6, description="Highest degree of the spherical harmonics.")
+    element_channels: int | None = Field(
+        None,
+        ge=1,
+        description="Mixtures of elements that stand for the elements of neighbours, so that the number of features "
+        "grows with their square, not with that of the elements; without it every element has a channel of its own.",
+    )
     radial_scale_A: float = Field(2.0, gt=0, description="Distance beyond which neighbours count less, Å.")
     radial_power: float = Field(3.0, ge=0, le=12, description="Power of the distance with which they count less.")
     radial_damping: float = Field(

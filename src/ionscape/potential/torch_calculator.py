@@ -106,6 +106,11 @@ class TorchCalculator(Calculator):
         super().__init__()
         self.model, self.potential = model, potential
 
+    @property
+    def known_elements(self) -> tuple[str, ...]:
+        """Elements of the potential, by atomic number."""
+        return self.model.descriptor.species
+
     def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
         """Fill ``results``."""
         super().calculate(atoms, properties, system_changes)

@@ -237,11 +237,12 @@ def _calculate(request: dict[str, Any], key: str, store: Store, threads: int) ->
     folder = store.working_folder(key)
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
+    desk = Desk(folder, store, threads)
     try:
-        result = KINDS[request["kind"]](request, Desk(folder, store, threads))
+        result = KINDS[request["kind"]](request, desk)
     except CalculationError as error:
         result = {"failure": str(error)}
-    provenance = _provenance(time.monotonic() - started, threads)
+    provenance = _provenance(time.monotonic() - started, threads, _device(request, desk))
     store.publish(key, {"input.json": request, "result.json": result, "provenance.json": provenance})
 
 
@@ -349,7 +350,12 @@ KINDS: dict[str, Callable[[dict[str, Any], Desk], dict[str, Any]]] = {
 }
 
 
-def _provenance(seconds: float, threads: int) -> dict[str, Any]:
+def _device(request: dict[str, Any], desk: Desk) -> str:
+    """Return on which device the level of a request is evaluated here."""
+    return _level(request, desk).device() if "level" in request else "cpu"
+
+
+def _provenance(seconds: float, threads: int, device: str) -> dict[str, Any]:
     packages = ("ase", "chgnet", "numpy", "pymatgen", "torch")
     return {
         "ionscape": __version__,
@@ -359,4 +365,5 @@ def _provenance(seconds: float, threads: int) -> dict[str, Any]:
         "finished": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 3),
         "threads": threads,
+        "device": device,
     }

@@ -9,12 +9,12 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from ionscape.dynamics.drift import seen_from_host
-from ionscape.dynamics.series import series
 from ionscape.dynamics.trajectory import Chunk, Trajectory, TrajectoryWarning
 from ionscape.errors import CalculationError, InputError
 from ionscape.results import Failure, frozen
@@ -44,13 +44,18 @@ T = TypeVar("T")
 NOT_ASKED = Failure("not asked for")
 #: Coarsest grid on which percolation is sought, Å: a fifth of a hop.
 COARSEST = 0.5
+#: Ratio of spacings from which on a grid counts as coarser: cells breathe.
+COARSER = 1.02
 #: Connections whose bottlenecks are measured, the most frequent ones, and edges at most, over all frames.
 PATHS, EDGES = 50, 5000
 _NO_TEMPERATURE = "no temperature: neither the files nor the options tell it"
 
 
 def analyse_transport(
-    trajectory: Trajectory, settings: TransportSettings, rng: np.random.Generator | None = None
+    trajectory: Trajectory,
+    settings: TransportSettings,
+    rng: np.random.Generator | None = None,
+    scratch: Path | None = None,
 ) -> TransportResult:
     """Return everything that `settings` asks of a trajectory.
 
@@ -62,6 +67,8 @@ def analyse_transport(
         Which analyses, and how fine.
     rng
         Source of the bootstrap resamples; None: a fixed one.
+    scratch
+        Folder for positions that are more than `memory_limit_GB`; None: the system's for temporary files.
 
     Raises
     ------
@@ -72,7 +79,7 @@ def analyse_transport(
     notes: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TrajectoryWarning)
-        ions, others, kelvin = _read(trajectory, settings, notes)
+        ions, others, kelvin = _read(trajectory, settings, notes, scratch)
     for warning in caught:
         if issubclass(warning.category, TrajectoryWarning):
             notes.append(str(warning.message))
@@ -83,7 +90,7 @@ def analyse_transport(
 
 
 def _read(
-    trajectory: Trajectory, settings: TransportSettings, notes: list[str]
+    trajectory: Trajectory, settings: TransportSettings, notes: list[str], scratch: Path | None
 ) -> tuple[HeldRun, HeldRun | None, float | Failure]:
     watched = _Thermometer(trajectory, settings.skip_ps * 1000)
     source: Trajectory = watched
@@ -91,8 +98,8 @@ def _read(
         source = seen_from_host(watched, settings.mobile)
     else:
         notes.append(f"All atoms are {settings.mobile}: no host, no drift taken out.")
-    limit = settings.memory_limit_GB
-    ions, others = held_run(source, settings.mobile, skip=settings.skip_ps * 1000, memory_limit_GB=limit)
+    limit, skip = settings.memory_limit_GB, settings.skip_ps * 1000
+    ions, others = held_run(source, settings.mobile, skip=skip, memory_limit_GB=limit, scratch=scratch)
     told = trajectory.temperature
     if told is None and watched.mean is not None:
         notes.append(f"The temperature is the mean of the frames, {watched.mean:.1f} K.")
@@ -155,8 +162,7 @@ class _Analysis:
         rng: np.random.Generator,
     ) -> None:
         self.ions, self.others, self.kelvin, self.settings, self.rng = ions, others, kelvin, settings, rng
-        held = series(ions, memory_limit_GB=settings.memory_limit_GB) if ions.on_disk else ions
-        self.positions: Array = held.positions  # ion by ion where on disk: the transforms take ions in turn
+        self.positions: Array = ions.positions
         self.strides: dict[str, int] = {}
         self.notes: list[str] = []
 
@@ -213,6 +219,8 @@ class _Analysis:
         """Return van Hove functions, density and jumps, by the names of the result."""
         ions, settings = self.ions, self.settings
         density = self.asked("density", lambda: trajectory_density(ions, ions.symbols[0], settings.grid_A))
+        if isinstance(density, TrajectoryDensity) and density.spacing > COARSER * settings.grid_A:
+            self.notes.append(f"Density on a grid of {density.spacing:.2f} Å: the cell is too large for a finer one.")
         space_time = self.asked("van-hove", lambda: space_time_picture(ions, settings, self.rng))
         if isinstance(space_time, SpaceTimePicture):
             self.strides["van-hove"] = space_time.stride
@@ -253,7 +261,7 @@ class _Analysis:
         if isinstance(density, Failure):
             return density
         spacing = percolation_spacing(density, self.settings.grid_A)
-        if spacing > self.settings.grid_A:
+        if spacing > COARSER * density.spacing:
             self.notes.append(
                 f"Percolation on a grid of {spacing:.2f} Å: {density.samples} positions fill no finer."
             )
@@ -312,4 +320,5 @@ def percolation_spacing(density: TrajectoryDensity, finest: Length) -> Length:
     On a finer grid the noise of voxels that nobody happened to visit cuts every path.
     """
     voxel = 4 * abs(float(np.linalg.det(density.cell))) / density.samples
+    finest = max(finest, density.spacing)
     return float(np.clip(voxel ** (1 / 3), finest, max(finest, COARSEST)))

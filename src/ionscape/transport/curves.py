@@ -132,7 +132,7 @@ def density_of(curves: Curves, species: str) -> TrajectoryDensity | None:
     if "density/values" not in curves:
         return None
     ions, frames = (int(number) for number in curves["density/sample"])
-    none = np.zeros((0, *curves["density/values"].shape), dtype=np.int64)
+    none = np.zeros((0, *curves["density/values"].shape), dtype=np.uint32)
     values = np.asarray(curves["density/values"], dtype=float)
     return TrajectoryDensity(species, values, curves["density/cell"], ions, frames, none)
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
+from scipy import fft
 
 from ionscape.dynamics.trajectory import Chunk, Trajectory
 from ionscape.errors import InputError
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 #: Blocks of consecutive frames that are counted apart: how far the run is from converged shows in their spread.
 BLOCKS = 4
+#: Points of the grid at most: in larger cells its spacing grows, so that memory stays what it is.
+MOST_VOXELS = 1 << 23
+
+Visits = Annotated[NDArray[np.uint32], Unit("1")]
 
 
 @dataclass(frozen=True)
@@ -47,25 +53,31 @@ class TrajectoryDensity:
     cell: CellArray
     ions: Count
     frames: Count
-    blocks: Annotated[NDArray[np.int64], Unit("1")] = field(repr=False, metadata={"internal": True})
+    blocks: Visits = field(repr=False, metadata={"internal": True})
 
     @property
     def samples(self) -> int:
         """Number of positions that were counted."""
         return int(self.blocks.sum())
 
-    def of_block(self, block: int) -> TrajectoryDensity:
-        """Return the density of one block of frames alone."""
-        visits = self.blocks[block : block + 1]
-        return replace(self, values=frozen(_probability(visits, self.cell)), blocks=visits)
+    @property
+    def spacing(self) -> Length:
+        """Largest distance of grid points along a lattice vector, Å."""
+        return float((np.linalg.norm(self.cell, axis=1) / self.values.shape).max())
 
     def smoothed(self, width: Length) -> TrajectoryDensity:
         """Return the density convolved with a Gaussian of standard deviation `width` Å, isotropic in any cell."""
-        frequencies = [np.fft.fftfreq(n, 1 / n) for n in self.values.shape]
-        n = np.stack(np.meshgrid(*frequencies, indexing="ij"), -1)
-        k = 2 * np.pi * n @ np.linalg.inv(self.cell).T
-        damped = np.fft.fftn(self.values) * np.exp(-0.5 * width**2 * np.sum(k**2, axis=-1))
-        return replace(self, values=frozen(np.clip(np.fft.ifftn(damped).real, 0.0, None)))
+        shape = self.values.shape
+        damped = fft.rfftn(self.values, workers=1)
+        # |k|² = 4π² n (h hᵀ)⁻¹ nᵀ, plane by plane: arrays of all wave vectors would be larger than the density
+        metric = 4 * np.pi**2 * np.linalg.inv(self.cell @ self.cell.T)
+        b, c = fft.fftfreq(shape[1], 1 / shape[1])[:, None], fft.rfftfreq(shape[2], 1 / shape[2])[None]
+        rest = metric[1, 1] * b**2 + metric[2, 2] * c**2 + 2 * metric[1, 2] * b * c
+        for plane, a in zip(damped, fft.fftfreq(shape[0], 1 / shape[0]), strict=True):
+            square = rest + a * (metric[0, 0] * a + 2 * metric[0, 1] * b + 2 * metric[0, 2] * c)
+            plane *= np.exp(-0.5 * width**2 * square)
+        values = np.asarray(fft.irfftn(damped, shape, overwrite_x=True))
+        return replace(self, values=frozen(np.maximum(values, 0.0, out=values)))
 
 
 class DensityCounter:
@@ -76,7 +88,8 @@ class DensityCounter:
     indices
         The mobile atoms.
     spacing
-        Largest distance of grid points along each lattice vector, Å.
+        Largest distance of grid points along each lattice vector, Å; more in cells that would take more than
+        `MOST_VOXELS` points.
     """
 
     def __init__(self, indices: Indices, spacing: Length = 0.2) -> None:
@@ -89,20 +102,18 @@ class DensityCounter:
             )
         self._indices, self._spacing = indices, spacing
         self._cells, self._frames, self._block = np.zeros((3, 3)), 0, 64
-        self._blocks: NDArray[np.int64] | None = None
+        self._blocks: Visits | None = None
 
     def add(self, chunk: Chunk) -> None:
         """Count the frames of `chunk`, which follow those before."""
-        folded = np.asarray(chunk.folded())[:, self._indices]
+        folded = np.asarray(chunk.folded(), dtype=float)[:, self._indices]
         if self._blocks is None:
-            lengths = np.linalg.norm(np.mean(chunk.cells, axis=0), axis=1)
-            shape = np.maximum(np.ceil(lengths / self._spacing - 1e-9).astype(int), 1)
-            self._blocks = np.zeros((BLOCKS, *shape), np.int64)
+            self._blocks = np.zeros((BLOCKS, *grid_shape(np.mean(chunk.cells, axis=0), self._spacing)), np.uint32)
         first = 0
         while first < len(folded):
             block = self._current_block()
             last = min(len(folded), first + self._block - self._frames % self._block)
-            self._blocks[block] += _visits(folded[first:last], self._blocks.shape[1:])
+            _count(folded[first:last], self._blocks[block])
             self._frames += last - first
             first = last
         self._cells += np.sum(chunk.cells, axis=0)
@@ -110,7 +121,8 @@ class DensityCounter:
     def _current_block(self) -> int:
         assert self._blocks is not None  # noqa: S101  made by `add`
         if self._frames // self._block >= BLOCKS:
-            self._blocks[: BLOCKS // 2] = self._blocks[::2] + self._blocks[1::2]
+            for k in range(BLOCKS // 2):
+                np.add(self._blocks[2 * k], self._blocks[2 * k + 1], out=self._blocks[k])
             self._blocks[BLOCKS // 2 :] = 0
             self._block *= 2
         return self._frames // self._block
@@ -131,7 +143,7 @@ class DensityCounter:
                 remedy="Check the trajectory file.",
             )
         cell = self._cells / self._frames
-        used = self._blocks[self._blocks.sum(axis=(1, 2, 3)) > 0]
+        used = self._blocks[: -(-self._frames // self._block)]
         used.setflags(write=False)
         values = frozen(_probability(used, cell))
         return TrajectoryDensity(species, values, frozen(cell), len(self._indices), self._frames, used)
@@ -150,7 +162,7 @@ def trajectory_density(trajectory: Trajectory, species: str, spacing: Length = 0
     species
         Element of the mobile ions.
     spacing
-        Largest distance of grid points along each lattice vector, Å.
+        Largest distance of grid points along each lattice vector, Å; more in cells of more than `MOST_VOXELS`.
 
     Raises
     ------
@@ -163,15 +175,32 @@ def trajectory_density(trajectory: Trajectory, species: str, spacing: Length = 0
     return counter.finish(species)
 
 
-def _visits(fractional: FractionalArray, shape: tuple[int, ...]) -> NDArray[np.int64]:
-    voxel = np.rint(fractional.reshape(-1, 3) * shape).astype(np.int64) % shape
-    flat = np.ravel_multi_index((voxel[:, 0], voxel[:, 1], voxel[:, 2]), shape)
-    return np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape)
+def grid_shape(cell: CellArray, spacing: Length) -> tuple[int, int, int]:
+    """Return the points of a grid along each lattice vector: `spacing` Å apart, or as `MOST_VOXELS` allow."""
+    lengths = np.linalg.norm(cell, axis=1)
+    while True:
+        n1, n2, n3 = (int(n) for n in np.maximum(np.ceil(lengths / spacing - 1e-9), 1))
+        if n1 * n2 * n3 <= MOST_VOXELS:
+            return n1, n2, n3
+        spacing *= max((n1 * n2 * n3 / MOST_VOXELS) ** (1 / 3), 1.001)
 
 
-def _probability(blocks: NDArray[np.int64], cell: Array) -> Array:
-    visits = blocks.sum(axis=0)
-    return visits * (visits.size / abs(np.linalg.det(cell)) / visits.sum())
+@njit(cache=True)
+def _count(fractional, visits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Add one to the voxel around every position, (frames, ions, 3)."""
+    n1, n2, n3 = visits.shape
+    for f in range(fractional.shape[0]):
+        for i in range(fractional.shape[1]):
+            a = int(np.rint(fractional[f, i, 0] * n1)) % n1
+            b = int(np.rint(fractional[f, i, 1] * n2)) % n2
+            c = int(np.rint(fractional[f, i, 2] * n3)) % n3
+            visits[a, b, c] += np.uint32(1)
+
+
+def _probability(blocks: Visits, cell: Array) -> Array:
+    values = blocks.sum(axis=0, dtype=float)
+    values *= values.size / abs(np.linalg.det(cell)) / values.sum()
+    return np.asarray(values)
 
 
 def write_cube(density: TrajectoryDensity, path: Path, host: Atoms) -> Path:

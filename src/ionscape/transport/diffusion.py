@@ -332,7 +332,8 @@ def _evidence(positions: Array, spectrum: DisplacementSpectrum, workers: int) ->
     """Return the posterior of 2 D δ: if ions move independently, in groups and by turns, by their odds."""
     long_time, phi = limit(spectrum), mode_dispersion(spectrum)
     scatter = dispersion(positions, spectrum, long_time.influence, phi, workers)
-    band = _band(spectrum, long_time, scatter)
+    shapes = dispersion(positions, spectrum, long_time.unseen, phi, workers)
+    band = max(_band(spectrum, long_time, scatter), _shape_noise(shapes))
     if band > BANDED:
         long_time = limit(spectrum, band)
         scatter = dispersion(positions, spectrum, long_time.influence, phi, workers)
@@ -371,6 +372,17 @@ def _band(spectrum: DisplacementSpectrum, long_time: Limit, scatter: Dispersion)
         return 1.0
     one = spectrum.ions * scatter.normal / max(long_time.mean, 1e-300) ** 2
     return 1 + one * scatter.banded
+
+
+def _shape_noise(shapes: Dispersion) -> float:
+    """Return 1 + x, x the excess of the variance of what tells shapes apart (`Limit.unseen`).
+
+    Hops that come in pairs, there and back, and hops that stay are counted each for itself; their numbers are as
+    uncertain as few hops are, and the low modes against the high ones with them. A likelihood of normal amplitudes
+    takes that for shape. It is raised to the power 1/(1 + x), so that the ratio of likelihoods of two shapes has
+    the variance that it should have (Chandler & Bate, Biometrika 94, 167 (2007), doi:10.1093/biomet/asm015).
+    """
+    return 1.0 if shapes.probability_of_groups > 0.5 else 1 + float(np.median(shapes.independent))
 
 
 def _variance(long_time: Limit, normal: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +13,14 @@ from numpy.typing import NDArray
 from ionscape.errors import InputError
 from ionscape.results import frozen
 from ionscape.transport.density import TrajectoryDensity
-from ionscape.transport.percolation import voronoi_neighbours
+from ionscape.transport.percolation import descending, voronoi_neighbours
 from ionscape.units import Array, CellArray, FractionalArray, Indices, Length, Number, Unit
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
+
+#: Ions that a basin holds on average, from which on it is a site however small its share of them all is.
+LEAST_IONS = 0.1
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ def sites_of_density(density: TrajectoryDensity, depth: Number = 1.0, smallest: 
     depth
         Least barrier out of a basin, in k_B T of the run.
     smallest
-        Basins with a smaller share of the density do not count.
+        Basins with a smaller share of the density do not count, unless they hold more than `LEAST_IONS` ions on
+        average: of many sites each holds a small share.
 
     Raises
     ------
@@ -82,17 +87,15 @@ def sites_of_density(density: TrajectoryDensity, depth: Number = 1.0, smallest: 
         If nothing is left.
     """
     shape = np.array(density.values.shape)
-    order = np.argsort(-density.values, axis=None, kind="stable")
-    order = order[density.values.flat[order] > 0]
     steps = voronoi_neighbours(density.cell / shape[:, None])
-    basins = _basins(order, np.ascontiguousarray(density.values).ravel(), (shape, steps), np.exp(depth))
-    total = density.values.sum()
-    found = []
-    for basin in np.unique(basins[basins >= 0]):
-        members = np.flatnonzero(basins == basin)
-        p = density.values.flat[members]
-        if p.sum() >= smallest * total:
-            found.append((p.sum() / total, _centre(members, p, shape)))
+    values = np.ascontiguousarray(density.values).ravel()
+    basins = _basins(descending(density.values), values, (shape, steps), np.exp(depth))
+    total = float(values.sum())
+    least = min(smallest, LEAST_IONS / max(density.ions, 1)) * total
+    found = [
+        (float(values[members].sum()) / total, _centre(members, values[members], shape))
+        for members in _members(basins, values, least)
+    ]
     if not found:
         raise InputError(
             f"no basin holds {smallest:.2%} of the density",
@@ -114,16 +117,9 @@ def diffusion_sites(
     InputError
         If two of them coincide (closer than 0.3 Å).
     """
-    from pymatgen.core import Lattice
-
     fractional = np.mod(fractional, 1.0)
-    lattice = Lattice(cell)
-    distances = lattice.get_all_distances(fractional, fractional)
-    # the nearest image of a site itself is as far as the shortest lattice vector
-    distances[np.diag_indices(len(distances))] = min(lattice.get_lll_reduced_lattice().abc)
-    separation = float(distances.min())
+    separation, pair = _closest(fractional, np.asarray(cell, dtype=float))
     if separation < 0.3:
-        pair = np.unravel_index(int(distances.argmin()), distances.shape)
         raise InputError(
             f"sites {pair[0]} and {pair[1]} are {separation:.2f} Å apart",
             where="sites of the mobile ions",
@@ -132,6 +128,32 @@ def diffusion_sites(
         )
     shares = np.full(len(fractional), 1 / len(fractional)) if weights is None else weights
     return DiffusionSites(frozen(fractional), frozen(cell), separation, frozen(shares))
+
+
+def _closest(fractional: FractionalArray, cell: CellArray) -> tuple[Length, tuple[int, int]]:
+    """Return the shortest distance between sites or a site and its own image, and which two they are."""
+    from pymatgen.optimization.neighbors import find_points_in_spheres
+
+    # no packing is denser than that of spheres, so that two are surely as near as this
+    reach = 1.001 * (np.sqrt(2) * abs(np.linalg.det(cell)) / len(fractional)) ** (1 / 3)
+    points = np.ascontiguousarray(fractional @ cell)
+    periodic = np.ones(3, dtype=np.int64)
+    lattice = np.ascontiguousarray(cell)
+    one, other, image, distance = find_points_in_spheres(points, points, float(reach), periodic, lattice, 1e-8)
+    apart = np.where((one == other) & ~np.any(image, axis=1), np.inf, distance)
+    k = int(np.argmin(apart))
+    return float(apart[k]), (int(one[k]), int(other[k]))
+
+
+def _members(basins: Indices, values: Array, least: float) -> Iterator[Indices]:
+    """Yield the voxels of every basin that holds `least` of the density, in the order of their maxima's voxels."""
+    inside = np.flatnonzero(basins >= 0)
+    order = inside[np.argsort(basins[inside], kind="stable")]
+    edges = np.flatnonzero(np.diff(basins[order], prepend=-1, append=-1))
+    # rounding of the smoothed density makes many more basins where there is nothing
+    held = np.add.reduceat(values[order], edges[:-1]) if len(order) else np.zeros(0)
+    for k in np.flatnonzero(held >= least):
+        yield order[edges[k] : edges[k + 1]]
 
 
 def _centre(members: Indices, p: Array, shape: Indices) -> Array:
@@ -146,7 +168,7 @@ def _centre(members: Indices, p: Array, shape: Indices) -> Array:
 def _basins(order, values, grid, ratio):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Return the voxel of the maximum of every voxel's basin, −1 where the density is 0."""
     shape, steps = grid
-    parent = np.full(len(values), -1, np.int64)
+    parent = np.full(len(values), -1, np.int32)
     for voxel in order:
         parent[voxel] = voxel
         here = (voxel // (shape[1] * shape[2]), voxel // shape[2] % shape[1], voxel % shape[2])
@@ -164,7 +186,7 @@ def _basins(order, values, grid, ratio):  # type: ignore[no-untyped-def]  # noqa
                 root = _root(parent, other)
                 if root != highest and values[root] < ratio * values[voxel]:
                     parent[root] = highest
-    basins = np.full(len(values), -1, np.int64)
+    basins = np.full(len(values), -1, np.int32)
     for voxel in order:
         basins[voxel] = _root(parent, voxel)
     return basins

@@ -60,6 +60,8 @@ STRAIGHT = 0.05
 #: Points per rate of the grid with one and two rates, and rounds of refinement.
 POINTS, ROUNDS = {0: 1, 1: 16, 2: 10}, 5
 DRAWS, TAIL = 128, 6
+#: Standard errors by which an unseen relaxation would show (`_unseen`), and rates that are looked at.
+SEEN, CANDIDATES = 2.0, 24
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ class Limit:
         Power of the likeliest shape in the bins, Å², (bins,).
     influence
         Change of the mean of 2 D δ with the power of a mode, (modes used,).
+    unseen
+        What a mode says about one more relaxation, just fast enough to be seen: change of its score, (modes used,).
     """
 
     draws: AreaArray
@@ -99,6 +103,7 @@ class Limit:
     log_evidence: Number
     fitted: AreaArray
     influence: NumberArray
+    unseen: NumberArray
 
     @property
     def mean(self) -> float:
@@ -246,6 +251,7 @@ def _posterior(seen: Observed, shapes: list[_Shapes], goodness: float) -> Limit:
         log_evidence=best + float(np.log(evidence.sum() / len(evidence))),
         fitted=likeliest.amplitudes[j] @ likeliest.parts[j],
         influence=_influence(seen, draws, weights, inverse),
+        unseen=_unseen(seen, likeliest, j),
     )
 
 
@@ -254,6 +260,29 @@ def _influence(seen: Observed, draws: Array, weights: Array, inverse: Array) -> 
     mean = weights @ draws / weights.sum()
     by_bin = -seen.weight * (inverse[1] - mean * inverse[0]) / weights.sum()
     return np.asarray(np.repeat(by_bin / seen.widths, seen.widths))
+
+
+def _unseen(seen: Observed, shape: _Shapes, j: int) -> Array:
+    """Return the efficient score of one more relaxation beside the shape j: its slope with the power of every mode.
+
+    That part of the score ∂ log L/∂c at c = 0 is taken which no change of the shape's own amplitudes and rates can
+    imitate. Of the rates in sight it is the slowest one at which a relaxation that halves D would show by `SEEN`
+    standard errors: those that are faster are told, of those that are slower the run knows nothing.
+    """
+    mean = shape.amplitudes[j] @ shape.parts[j]
+    metric = np.sqrt(seen.weight) / mean
+    own = [part for part in shape.parts[j] if part.max() > 0]
+    for k in range(shape.kind.relaxations):
+        moved = shape.rates[j] + 0.01 * np.eye(shape.kind.relaxations)[k]
+        own.append(shape.amplitudes[j] @ (terms(seen, shape.kind, moved[None])[0] - shape.parts[j]))
+    basis = np.linalg.qr((np.array(own) * metric).T)[0]
+    rates = np.linspace(np.log(SLOWEST), np.log(max(seen.used, 2 * SLOWEST)), CANDIDATES)
+    scores = terms(seen, Motion(1, diffuses=True), rates[:, None])[:, 1] * metric
+    scores -= scores @ basis @ basis.T
+    shown = float(shape.amplitudes[j, 0]) * np.linalg.norm(scores, axis=1)
+    told = np.flatnonzero(shown >= SEEN)
+    best = scores[told[0] if len(told) else int(np.argmax(shown))]
+    return np.asarray(np.repeat(best * metric / seen.widths, seen.widths))
 
 
 def _drawn(seen: Observed, shape: _Shapes) -> tuple[Array, Array, Array]:

@@ -7,16 +7,18 @@ Files are slow to parse and the host has nothing to say between its vibrations, 
 from __future__ import annotations
 
 import contextlib
+import io
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from pathlib import Path
+from typing import IO, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ionscape.dynamics.drift import atoms_of
-from ionscape.dynamics.series import release
+from ionscape.dynamics.series import ion_by_ion, release, scratch_full
 from ionscape.dynamics.trajectory import Chunk, Trajectory
 from ionscape.errors import InputError
 from ionscape.units import Array, CellArray, Count, Indices, Temperature, Time, Unit
@@ -42,7 +44,7 @@ class HeldRun:
     temperature
         Temperature of the run, K; None if the files do not tell.
     positions
-        Unwrapped positions, drift removed, Å, (frames, atoms, 3).
+        Unwrapped positions, drift removed, Å, (frames, atoms, 3); each ion's frames follow one another if `on_disk`.
     fractional
         Fractional positions in [0, 1), (frames, atoms, 3).
     cells
@@ -67,7 +69,7 @@ class HeldRun:
         size = frames or max(1, min(CHUNK_FRAMES, CHUNK_BYTES // (24 * max(1, len(self.symbols)))))
         for first in range(0, len(self.cells), size):
             part = slice(first, first + size)
-            positions, inside = (np.asarray(x[part], dtype=float) for x in (self.positions, self.fractional))
+            positions, inside = (np.array(x[part], float, order="C") for x in (self.positions, self.fractional))
             for values in (self.positions, self.fractional):
                 release(values)
             yield Chunk(first, positions, self.cells[part], inside)
@@ -101,7 +103,12 @@ class HeldRun:
 
 
 def held_run(
-    trajectory: Trajectory, mobile: str, *, skip: Time = 0.0, memory_limit_GB: float = 1.0
+    trajectory: Trajectory,
+    mobile: str,
+    *,
+    skip: Time = 0.0,
+    memory_limit_GB: float = 1.0,
+    scratch: Path | None = None,
 ) -> tuple[HeldRun, HeldRun | None]:
     """Return the mobile ions at all frames, and the other atoms (None: there are none) at a sample of them.
 
@@ -114,14 +121,16 @@ def held_run(
     skip
         Time at the beginning that is left out, fs.
     memory_limit_GB
-        Memory that the mobile ions may take; beyond it they go to a temporary file.
+        Memory that the mobile ions may take; beyond it they go to temporary files without names.
+    scratch
+        Folder for these files; None: the system's.
 
     Raises
     ------
     InputError
-        If there is no such element, or fewer than two frames are left.
+        If there is no such element, fewer than two frames are left, or the scratch folder is full.
     """
-    spools = [_Spool(int(memory_limit_GB * 5e8)) for _ in range(2)]
+    spools = [_Spool(int(memory_limit_GB * 5e8), scratch) for _ in range(2)]
     with contextlib.closing(spools[0]), contextlib.closing(spools[1]):
         return _held(trajectory, mobile, skip, (spools[0], spools[1]))
 
@@ -141,17 +150,20 @@ def _held(
             continue
         inside = _single(chunk.folded()[part])
         for spool, values in zip(spools, (chunk.positions[part], inside), strict=True):
-            spool.add(values[:, chosen])
+            with scratch_full(spool.scratch):
+                spool.add(values[:, chosen])
         cells.append(np.asarray(chunk.cells[part], dtype=float))
         if len(others):
             sample.add(chunk.positions[part], inside, cells[-1])
     frames = sum(map(len, cells))
     if frames < 2:
         raise _too_few(frames, skip, max(seen - 1, 0) * trajectory.frame_interval)
-    positions, fractional = (spool.read((frames, len(chosen), 3)) for spool in spools)
+    shape = frames, len(chosen), 3
+    with scratch_full(spools[0].scratch):  # the transforms take ions in turn, what is counted takes frames
+        positions, fractional = spools[0].by_ions(shape), spools[1].by_frames(shape)
     symbols = tuple(trajectory.symbols[row] for row in chosen)
     time, kelvin = trajectory.frame_interval, trajectory.temperature
-    on_disk = isinstance(positions, np.memmap)
+    on_disk = isinstance(fractional, np.memmap)
     ions = HeldRun(symbols, time, kelvin, positions, fractional, np.concatenate(cells), 1, on_disk)
     return ions, sample.run(trajectory) if len(others) else None
 
@@ -173,25 +185,36 @@ def _single(fractional: Array) -> Single:
 class _Spool:
     """Frames one after another, in memory, or in a file where they are many."""
 
-    def __init__(self, limit: int) -> None:
-        self._file = tempfile.SpooledTemporaryFile(max_size=limit)  # noqa: SIM115  lives as long as its map
-        self._limit, self._size = limit, 0
+    def __init__(self, limit: int, scratch: Path | None) -> None:
+        self._file: IO[bytes] = io.BytesIO()
+        self.scratch, self._limit, self._size = scratch, limit, 0
 
     def add(self, values: Array) -> None:
-        data = np.ascontiguousarray(values, dtype=np.float32).tobytes()
-        self._file.write(data)
-        self._size += len(data)
+        data = np.ascontiguousarray(values, dtype=np.float32)
+        self._size += data.nbytes
+        if self._size > self._limit and isinstance(self._file, io.BytesIO):
+            held, self._file = self._file, tempfile.TemporaryFile(dir=self.scratch)
+            self._file.write(held.getbuffer())
+        self._file.write(data.data)
 
-    def read(self, shape: tuple[int, int, int]) -> Single:
+    def by_frames(self, shape: tuple[int, int, int]) -> Single:
+        """Return the frames as they were added, without a second copy of them."""
+        if isinstance(self._file, io.BytesIO):
+            return np.frombuffer(self._file.getbuffer(), dtype=np.float32).reshape(shape)
         self._file.flush()
-        if self._size > self._limit:
-            handle: Any = self._file
-            return np.memmap(handle, dtype=np.float32, mode="r", shape=shape)
-        self._file.seek(0)
-        return np.frombuffer(self._file.read(), dtype=np.float32).reshape(shape)
+        handle: Any = self._file
+        return np.memmap(handle, dtype=np.float32, mode="r", shape=shape)
+
+    def by_ions(self, shape: tuple[int, int, int]) -> Single:
+        """Return the frames; those in a file from a second one in which each ion's frames follow one another."""
+        if isinstance(self._file, io.BytesIO):
+            return self.by_frames(shape)
+        frames, ions, _ = shape
+        return ion_by_ion(self._file, np.dtype(np.float32), (ions, frames, 3), self._limit, self.scratch)[0]
 
     def close(self) -> None:
-        self._file.close()  # a map of it stays
+        if not isinstance(self._file, io.BytesIO):  # an array on its memory keeps it, as a map keeps a file
+            self._file.close()
 
 
 class _Sample:

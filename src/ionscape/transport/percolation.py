@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from ionscape.dynamics.unwrapping import reduced_basis
 from ionscape.errors import InputError
@@ -85,9 +86,9 @@ def percolation(density: TrajectoryDensity, temperature: Temperature) -> dict[Ax
             expected="the temperature of the run, above 0 K",
             remedy="Give the temperature.",
         )
-    visits = density.blocks.sum(axis=0)
-    parts = [percolation_levels(density.of_block(k).values, density.cell)[0] for k in range(len(density.blocks))]
-    levels, voxels = percolation_levels(density.values, density.cell)
+    visits = density.blocks.sum(axis=0, dtype=np.uint32)
+    parts = [percolation_levels(block, density.cell)[0] for block in density.blocks]
+    levels, voxels = percolation_levels(visits, density.cell)
     results: dict[Axis, Percolation | Failure] = {}
     for k, axis in enumerate(AXES):
         if levels[k] <= 0:
@@ -125,17 +126,23 @@ def percolation_levels(values: Array, cell: Array) -> tuple[Array, Indices]:
     Parameters
     ----------
     values
-        Density on a periodic grid, (n₁, n₂, n₃), ≥ 0.
+        Density, or number of visits, on a periodic grid, (n₁, n₂, n₃), ≥ 0.
     cell
         Lattice vectors as rows, Å.
     """
-    order = np.argsort(-values, axis=None, kind="stable")
-    order = order[values.flat[order] > 0]
     steps = voronoi_neighbours(cell / np.array(values.shape)[:, None])
-    voxels = _first_windings(order, np.array(values.shape), steps)
+    voxels = _first_windings(descending(values), np.array(values.shape), steps)
     highest = float(values.max())
     levels = np.array([values.flat[v] / highest if v >= 0 else 0.0 for v in voxels])
     return levels, voxels
+
+
+def descending(values: Array) -> NDArray[np.int32]:
+    """Return the flat indices of the positive `values`, highest first; equal ones in their order."""
+    flat = values.ravel()
+    positive = np.flatnonzero(flat > 0).astype(np.int32)
+    found = flat[positive]
+    return positive[np.argsort(found.max() - found if len(found) else found, kind="stable")]
 
 
 def voronoi_neighbours(basis: Array) -> Indices:
@@ -163,7 +170,8 @@ def voronoi_neighbours(basis: Array) -> Indices:
 def _first_windings(order: Indices, shape: Indices, steps: Indices) -> Indices:
     """Return the voxel whose addition first closes a loop around each lattice vector, −1: none does."""
     size = shape[0] * shape[1] * shape[2]
-    parent, image = np.full(size, -1, np.int64), np.zeros((size, 3), np.int32)
+    # small types: the arrays are as long as the grid
+    parent, image = np.full(size, -1, np.int32), np.zeros((size, 3), np.int16)
     found, there, wrap = np.full(3, -1, np.int64), np.zeros(3, np.int64), np.zeros(3, np.int32)
     for voxel in order:
         parent[voxel] = voxel

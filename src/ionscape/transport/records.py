@@ -142,7 +142,7 @@ def _paths(result: TransportResult) -> dict[str, Any]:
     hop = hopping.diffusion
     return told | {
         "n_sites": len(hopping.jumps.sites.fractional),
-        "n_jumps": len(hopping.jumps.events),
+        "n_jumps": hopping.jumps.total,
         "residence_time_ps": _estimate(hopping.residence, 1e-3),
         "D_hop_cm2_per_s": _estimate(hop),
         "mean_cosine": _told(hop if isinstance(hop, Failure) else hop.mean_cosine),
