@@ -12,12 +12,17 @@ import importlib
 import os
 import signal
 import sys
+import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ionscape import __version__
-from ionscape.errors import InputError, IonscapeError
+from ionscape.errors import CalculationError, InputError, IonscapeError
+
+#: Set to anything, an unforeseen error ends with its traceback.
+TRACEBACK = "IONSCAPE_TRACEBACK"
 
 #: Modules of this room that hold commands, in the order of the help.
 ROOMS = (
@@ -51,6 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _told(options.command, error)
     except OSError as error:
         return _told(options.command, _unusable(error))
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        return _told(options.command, _unforeseen(error))
     except KeyboardInterrupt:
         sys.stderr.write(
             "\nionscape: interrupted. Everything finished is stored, what was running left its checkpoint; "
@@ -84,6 +93,23 @@ def _unusable(error: OSError, where: str = "files") -> InputError:
     )
 
 
+def _unforeseen(error: Exception) -> CalculationError:
+    if isinstance(error, MemoryError):
+        told = "it needs more memory than this machine has left. Take a smaller system, or fewer frames."
+        return CalculationError(told)
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    reason = " ".join(str(error).split())[:200]
+    return CalculationError(
+        f"unforeseen {type(error).__name__} at {Path(last.filename).name}:{last.lineno} ({reason}). This is a fault "
+        f"of ionscape or of a package it calls: please report it, with what {TRACEBACK}=1 shows."
+    )
+
+
+def quiet() -> None:
+    """Keep warnings of other packages off the terminal: they speak of their code, not of the user's input."""
+    warnings.filterwarnings("ignore", module=r"(?!ionscape)")
+
+
 def _silence_output() -> None:
     """Send what is still buffered for standard output nowhere, or the interpreter complains of it at its end."""
     with contextlib.suppress(OSError), Path(os.devnull).open("w") as nowhere:
@@ -93,6 +119,7 @@ def _silence_output() -> None:
 def entry() -> None:
     """Run the command line and end the process with its exit code."""
     signal.signal(signal.SIGTERM, _interrupted)
+    quiet()
     sys.exit(main())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,14 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from pymatgen.core import Structure
 
 from ionscape.errors import CalculationError, InputError, unreadable
+from ionscape.files import Wanted, check_file
 from ionscape.potential.errors_of_model import error_summary
 from ionscape.structures.exchange import replacing, to_atoms
 from ionscape.units import GPA_PER_EV_PER_A3, Force
+
+FRAMES = Wanted(
+    "frames", "extxyz, .traj, vasprun.xml or another format that ASE reads", "Check the path and the format.", 4096
+)
 
 
 def begin_calculation(calculator: Any) -> None:
@@ -107,15 +113,14 @@ def read_frames(path: Path) -> list[Any]:
     """
     from ase.io import read
 
+    check_file(path, FRAMES)
     try:
-        frames = read(path, index=":")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            frames = read(path, index=":")
     except Exception as error:  # noqa: BLE001  parsers raise anything; one clear error leaves here
         raise unreadable(
-            error,
-            "frames",
-            where=str(path),
-            expected="extxyz, .traj, vasprun.xml or another format that ASE reads",
-            remedy="Check the path and the format.",
+            error, FRAMES.name, where=str(path), expected=FRAMES.expected, remedy=FRAMES.remedy
         ) from None
     if not frames:
         raise InputError(
