@@ -17,6 +17,7 @@ import numpy as np
 
 from ionscape.errors import InputError, unreadable
 from ionscape.files import Wanted, check_file, json_of, text_of
+from ionscape.structures.file_checks import FARTHEST_CELL, check_cif, check_poscar
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -28,8 +29,6 @@ SHORTEST_DISTANCE = 0.6
 MOST_ATOMS = 200_000
 LONGEST_VECTOR = 10_000.0
 LEAST_VOLUME_PER_ATOM = 1.0
-#: So many cells away the place of an atom in its cell is lost in the rounding of its coordinates.
-FARTHEST_CELL = 1e6
 STRUCTURE = Wanted(
     "a crystal structure",
     "a structure file (CIF, POSCAR, extxyz, …)",
@@ -37,7 +36,7 @@ STRUCTURE = Wanted(
     largest_MB=1024,
 )
 #: Names of files that begin as a POSCAR does.
-_POSCARS = ("POSCAR", "CONTCAR", "CHGCAR", "AECCAR", "LOCPOT", "PARCHG")
+POSCARS = ("POSCAR", "CONTCAR", "CHGCAR", "AECCAR", "LOCPOT", "PARCHG")
 #: Site property of pymatgen with three flags a site: whether each Cartesian coordinate may move.
 SELECTIVE = "selective_dynamics"
 
@@ -70,8 +69,10 @@ def _parse(file: Path) -> Structure:
                 return _parse_with_ase(file)
             if file.suffix.lower() in {".json", ".yaml", ".yml"}:
                 return Structure.from_dict(json_of(file, STRUCTURE))
-            if file.suffix.lower() in {".vasp", ".poscar"} or any(name in file.name for name in _POSCARS):
-                check_poscar(file)
+            if file.suffix.lower() in {".vasp", ".poscar"} or any(name in file.name for name in POSCARS):
+                check_poscar(text_of(file, STRUCTURE))
+            if ".cif" in file.name.lower():
+                check_cif(text_of(file, STRUCTURE))
             try:
                 return Structure.from_file(file)
             except ValueError as error:
@@ -88,25 +89,6 @@ def _parse(file: Path) -> Structure:
                 expected="a valid CIF, POSCAR, extxyz or other structure file with a periodic cell",
                 remedy="Open it in VESTA or `ase gui` to see what is wrong, or export it again.",
             ) from None
-
-
-def check_poscar(file: Path) -> None:
-    """Raise `ValueError` unless a file begins as a POSCAR does, one count for every element, no more than lines.
-
-    pymatgen leaves out the elements that have no count, and makes room for as many atoms as are told.
-    """
-    lines = text_of(file, STRUCTURE).splitlines()
-    head = [line.split("!")[0].split() for line in lines[5:7]]
-    counts = next((row for row in head if row and all(word.lstrip("+-").isdigit() for word in row)), None)
-    if counts is None:
-        raise ValueError("no line with the numbers of atoms")
-    numbers = [int(word) for word in counts]
-    if counts is head[-1] and len(head[0]) != len(numbers):
-        message = f"{len(head[0])} elements with {len(numbers)} numbers of atoms"
-        raise ValueError(message)
-    if min(numbers) < 1 or sum(numbers) > len(lines):
-        message = f"numbers of atoms {' '.join(counts)[:60]} in a file of {len(lines)} lines"
-        raise ValueError(message)
 
 
 def _parse_with_ase(file: Path) -> Structure:

@@ -20,6 +20,7 @@ from ionscape.doping.settings import DopingRoute, DopingSettings, Repeats
 from ionscape.dynamics.learning_plan import LearningPlan
 from ionscape.dynamics.settings import DynamicsPlan
 from ionscape.errors import InputError, nearest
+from ionscape.files import Wanted, text_of
 from ionscape.interfaces.settings import MatchPlan, SurfacesPlan
 from ionscape.levels.calculation import RelaxationSettings
 from ionscape.migration.plan import MigrationPlan
@@ -31,6 +32,9 @@ from ionscape.study.comparison import ReferenceValue
 from ionscape.study.engine import EngineSettings
 from ionscape.study.interfaces import InterfaceTable
 from ionscape.transport.plan import TransportPlan
+
+
+STUDY = Wanted("a text", "a study file (TOML)", "Check the path; examples are in studies/.", largest_MB=4)
 
 
 class About(Settings):
@@ -181,18 +185,10 @@ def read_study(path: str | Path) -> StudyFile:
         range; the message names the key's path, what was found, what was expected and the nearest valid name.
     """
     file = Path(path)
+    text = text_of(file, STUDY)
     try:
-        text = file.read_text(encoding="utf-8")
         data = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise InputError(
-            f"cannot be read ({reason})",
-            where=str(path),
-            expected="a study file (TOML)",
-            remedy="Check the path; examples are in studies/.",
-        ) from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"not valid TOML ({error})",
             where=str(path),
