@@ -1,7 +1,7 @@
 """Files that others wrote, taken in with care: how large they may be, and what may stand in them.
 
-Reading never runs code: nothing is unpickled, and JSON that names Python modules (as pymatgen and monty write it) is
-refused unless these are pymatgen's own classes of crystals and entries.
+Reading never runs code: nothing is unpickled, and JSON that names Python modules (as pymatgen and monty write it)
+is refused unless these are pymatgen's own classes of crystals and entries.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import math
 import os
 import stat
 import zlib
@@ -20,6 +21,8 @@ from typing import Any, NoReturn
 from ionscape.errors import InputError, unreadable
 
 MEGABYTE = 1 << 20
+#: Text of numbers shrinks to a tenth; a file that grows by more than this is made to fill the memory.
+MOST_EXPANSION = 100
 #: Where the classes may come from that JSON names.
 TRUSTED_MODULES = ("pymatgen.core", "pymatgen.entries", "pymatgen.analysis.phase_diagram", "pymatgen.io.vasp")
 #: Objects of these names are data and nothing else.
@@ -66,6 +69,28 @@ def check_file(path: Path, wanted: Wanted) -> None:
     raise InputError(reason, where=str(path), expected=wanted.expected, remedy=wanted.remedy)
 
 
+def path_inside(folder: Path, text: str, *, where: str) -> Path:
+    """Return the path that a file in `folder` names: below that folder, or anywhere if it is absolute.
+
+    Links are followed: who made them meant it.
+
+    Raises
+    ------
+    InputError
+        If the path climbs out of the folder, or no path can be called so.
+    """
+    path = Path(text).expanduser() if text.startswith("~") else Path(text)
+    climbs = not path.is_absolute() and Path(os.path.normpath(path)).parts[:1] == (os.pardir,)
+    if climbs or "\0" in text or not text:
+        raise InputError(
+            f"'{text[:80]}' leads out of its folder" if climbs else f"{text[:80]!r} is no path",
+            where=where,
+            expected=f"a path below {folder}, or an absolute one",
+            remedy="Move the file there, or write its absolute path.",
+        )
+    return folder / path
+
+
 def bytes_of(path: Path, wanted: Wanted) -> bytes:
     """Return the content of a file, decompressed if it is gzip.
 
@@ -79,12 +104,13 @@ def bytes_of(path: Path, wanted: Wanted) -> bytes:
         content = path.read_bytes()
         if content[:2] != b"\x1f\x8b":
             return content
+        most = min(wanted.largest_MB * MEGABYTE, max(MOST_EXPANSION * len(content), 16 * MEGABYTE))
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-            content = file.read(wanted.largest_MB * MEGABYTE + 1)
+            content = file.read(most + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(error, path, wanted) from None
-    if len(content) > wanted.largest_MB * MEGABYTE:
-        _refuse(f"more than {wanted.largest_MB} MB, decompressed,", path, wanted)
+    if len(content) > most:
+        _refuse(f"more than {most // MEGABYTE} MB, decompressed,", path, wanted)
     return content
 
 
@@ -102,8 +128,8 @@ def text_of(path: Path, wanted: Wanted) -> str:
         raise _unreadable(error, path, wanted) from None
 
 
-def json_of(path: Path, wanted: Wanted) -> Any:
-    """Return what a JSON file holds; it names no key twice and no code.
+def json_of(path: Path, wanted: Wanted, *, finite: bool = True) -> Any:
+    """Return what a JSON file holds; it names no key twice and no code, and no NaN or infinity if `finite`.
 
     Raises
     ------
@@ -111,7 +137,8 @@ def json_of(path: Path, wanted: Wanted) -> Any:
         As `text_of`, and if it is no JSON, is nested too deeply, or asks for code of others.
     """
     try:
-        data = json.loads(text_of(path, wanted), object_pairs_hook=_once)
+        numbers: dict[str, Any] = {"parse_float": _finite, "parse_constant": _finite} if finite else {}
+        data = json.loads(text_of(path, wanted), object_pairs_hook=_once, **numbers)
         refuse_code(data)
     except (ValueError, RecursionError) as error:
         raise _unreadable(error, path, wanted) from None
@@ -148,6 +175,14 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         message = f"the key '{twice[:80]}' stands twice in one object"
         raise ValueError(message)
     return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        message = f"{text[:40]} is no finite number"
+        raise ValueError(message)
+    return number
 
 
 def _refuse(found: str, path: Path, wanted: Wanted) -> NoReturn:

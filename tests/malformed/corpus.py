@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import wellformed as good
 from mutations import (
+    FLOAT,
     NUMBER,
     Maker,
     Mutation,
@@ -24,7 +25,6 @@ from mutations import (
     holding,
     making,
     replaced,
-    unreachable,
     without_lines,
 )
 from running import Case
@@ -98,18 +98,17 @@ class Family:
             yield self.case(Mutation("well-formed", holding(self.content)), command)
 
 
-def text(content: bytes, *more: Iterable[Mutation], which: Any = None) -> tuple[Mutation, ...]:
+def text(content: bytes, *more: Iterable[Mutation]) -> tuple[Mutation, ...]:
     """Return what goes wrong with a text file."""
-    numbers = garbled(content) if which is None else garbled(content, which)
-    return (*broken(content), *dressed(content), *numbers, *itertools.chain(*more))
+    return (*broken(content), *dressed(content), *garbled(content), *itertools.chain(*more))
 
 
-def binary(content: bytes, *more: Iterable[Mutation]) -> tuple[Mutation, ...]:
-    """Return what goes wrong with a binary file."""
+def binary(content: bytes, *more: Iterable[Mutation], sealed: bool = False) -> tuple[Mutation, ...]:
+    """Return what goes wrong with a binary file; a flipped bit is found in those that are sealed by checksums."""
     half = Mutation("its first half", holding(content[: len(content) // 2]))
     flips = [
         Mutation(f"a bit flipped at {part}/8", holding(_flipped(content, len(content) * part // 8)), harmless=True)
-        for part in range(1, 8)
+        for part in range(1, 8 if sealed else 1)
     ]
     return (*broken(content), half, *flips, *itertools.chain(*more))
 
@@ -275,9 +274,9 @@ def frames() -> Iterator[Family]:
                 ("unknown element", b"Cu ", b"Qq "),
                 ("no element", b"Cu ", b"X "),
                 ("element that the level lacks", b"Cu ", b"U "),
-                ("forces that are text", b"forces:R:3", b"forces:S:3"),
                 ("short cell", lattice, b"5 0 0"),
             ),
+            replaced(content, ("forces told as text", b"forces:R:3", b"forces:S:3"), harmless=True),
             [
                 Mutation("half a frame at the end", holding(content[: len(content) * 7 // 8])),
                 Mutation("a bomb", bomb(2048, b"4\n")),
@@ -290,6 +289,7 @@ def frames() -> Iterator[Family]:
 def runs() -> Iterator[Family]:
     """Yield runs of molecular dynamics."""
     xyz, xdatcar, dump, xml = good.run_extxyz(), good.run_xdatcar(), good.run_dump(), good.run_vasprun()
+    names = b"".join(xdatcar.splitlines(keepends=True)[4:6])  # the first line, a comment, has them too
     yield _run("run, extended XYZ", "r.extxyz", xyz, _bad_run(xyz, b"8\n"))
     yield _run(
         "run, XDATCAR",
@@ -301,8 +301,8 @@ def runs() -> Iterator[Family]:
                 ("counts of a planet", b" 4 4\n" if b" 4 4\n" in xdatcar else b"4", b" 999999999999 4\n"),
                 ("scale of nothing", xdatcar.splitlines()[1], b" 0.0"),
                 ("scale that is no number", xdatcar.splitlines()[1], b" one"),
-                ("unknown element", b"Li", b"Qq"),
-                ("no mobile ion", b"Li", b"Na"),
+                ("unknown element", names, names.replace(b"Li", b"Qq")),
+                ("no mobile ion", names, names.replace(b"Li", b"Na")),
             ),
             without_lines(xdatcar, 2, 6),
         ),
@@ -338,9 +338,15 @@ def runs() -> Iterator[Family]:
             ("a relaxation", b'"IBRION"> 0', b'"IBRION"> 2'),
             ("rows missing", b'positions">\n<v>', b'positions">\n<w>'),
             ("billions of laughs", b"<modeling>", _laughs()),
-            ("a file drawn in", b"<modeling>", b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><modeling>&b;'),
+            (
+                "a file drawn in",
+                b"<modeling>",
+                b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><modeling>&b;',
+            ),
         ),
     )
+    recorded = good.run_recorded()
+    yield Family("run, our own", "run.mdt", recorded, ON_RUNS, binary(recorded, sealed=True), told=True)
     for name, file, content in (
         ("run, ASE trajectory", "r.traj", good.run_traj()),
         ("run, H5MD", "r.h5", good.run_h5md()),
@@ -354,7 +360,10 @@ def _run(name: str, file: str, content: bytes, more: Iterable[Mutation]) -> Fami
         Mutation("a bomb of its beginning", bomb(2048, head=content[:200])),
         Mutation("compressed and cut", holding(gzip.compress(content)[:300])),
     ]
-    return Family(name, file, content, ON_RUNS, text(content, more, bombs), told=True)
+    mutations = text(content, more, bombs)
+    if file.endswith(".xml"):  # much of it is not read: refused, or not missed
+        mutations = tuple(one._replace(harmless=True) for one in mutations)
+    return Family(name, file, content, ON_RUNS, mutations, told=True)
 
 
 def _bad_run(content: bytes, count: bytes) -> Iterator[Mutation]:
@@ -379,12 +388,11 @@ def densities() -> Iterator[Family]:
     """Yield charge densities and electronic structures."""
     cube, chgcar, states = good.cube(), good.chgcar(), good.states_vasprun()
     lines = cube.splitlines(keepends=True)
-    beside: dict[str, Maker] = {"h.cif": holding(good.cif())}
     yield Family(
         "cube",
         "x.cube",
         cube,
-        (("voids", "h.cif", "--density", "{}"),),
+        (("voids", "h.extxyz", "--density", "{}"),),
         text(
             cube,
             replaced(
@@ -398,13 +406,13 @@ def densities() -> Iterator[Family]:
             [Mutation("values missing", holding(b"".join(lines[:-3])))],
             [Mutation("values too many", holding(cube + b"1.0 2.0\n"))],
         ),
-        beside=beside,
+        beside={"h.extxyz": holding(good.crystal_of_cube())},
     )
     yield Family(
         "CHGCAR",
         "CHGCAR",
         chgcar,
-        (("voids", "h.cif", "--density", "{}"), ("electronic", "{}", "{}", "{}")),
+        (("voids", "h.vasp", "--density", "{}"), ("electronic", "{}", "CHGCAR_A", "CHGCAR_B")),
         text(
             chgcar,
             replaced(
@@ -418,7 +426,11 @@ def densities() -> Iterator[Family]:
             ),
             [Mutation("values missing", holding(chgcar[:-200]))],
         ),
-        beside=beside,
+        beside={
+            "h.vasp": holding(good.poscar()),
+            "CHGCAR_A": holding(good.chgcar(0, 3)),
+            "CHGCAR_B": holding(good.chgcar(3, 4)),
+        },
     )
     yield Family(
         "vasprun.xml with states",
@@ -426,7 +438,7 @@ def densities() -> Iterator[Family]:
         states,
         (("electronic", "{}"),),
         (
-            *broken(states),
+            *(one._replace(harmless=True) for one in broken(states)),  # XML tells its own encoding
             *garbled(states),
             *replaced(
                 states,
@@ -454,7 +466,7 @@ def records() -> Iterator[Family]:
         "t.json",
         runs_,
         (("arrhenius", "{}"),),
-        text(runs_, _changed_runs(runs_), which=NUMBER),
+        (*broken(runs_), *dressed(runs_), *_numbers(runs_, NUMBER), *_changed_runs(runs_)),
         told=True,
     )
     yield Family(
@@ -486,7 +498,7 @@ def records() -> Iterator[Family]:
         "m.sgp",
         model,
         (("evaluate", "f.extxyz", "--level", "sgpr:{}"), ("export", "{}", "--for", "ase")),
-        binary(model, _changed_models(model)),
+        binary(model, _changed_models(model), sealed=True),
         refusing=(("relax", "h.cif", "--level", "sgpr:{}"), ("md", "h.cif", "--level", "sgpr:{}")),
         beside={"f.extxyz": holding(good.extxyz()), "h.cif": holding(good.cif())},
     )
@@ -571,9 +583,10 @@ def _changed_models(content: bytes) -> Iterator[Mutation]:
         yield Mutation(name, holding(_zipped({**members, head: json.dumps({**header, **change}).encode()})))
     yield Mutation("no header", holding(_zipped({k: v for k, v in members.items() if k != head})))
     yield Mutation("a header of brackets", holding(_zipped({**members, head: b"[" * 200_000})))
-    yield Mutation("a header bomb", making(lambda: _zipped({**members, head: b" " * (1 << 30)}, zipfile.ZIP_DEFLATED)))
+    packed = zipfile.ZIP_DEFLATED
+    yield Mutation("a header bomb", making(lambda: _zipped({**members, head: b" " * (1 << 30)}, packed)))
     array = next(name for name in members if name.endswith(".npy"))
-    yield Mutation("an array bomb", making(lambda: _zipped({**members, array: bytes(1 << 30)}, zipfile.ZIP_DEFLATED)))
+    yield Mutation("an array bomb", making(lambda: _zipped({**members, array: bytes(1 << 30)}, packed)))
     yield Mutation("a pickled array", holding(_zipped({**members, array: _pickled()})))
     yield Mutation("no arrays", holding(_zipped({head: members[head]})))
 
@@ -650,9 +663,75 @@ def studies() -> Iterator[Family]:
     yield Family("study, cited", "s.toml", content, (("cite", "{}"),), cite)
 
 
-def families() -> list[Family]:
-    """Return all families of files."""
-    return [*structures(), *frames(), *runs(), *densities(), *records(), *studies()]
+def results() -> Iterator[Family]:
+    """Yield what a study folder holds: its results, the state of its run, and its store."""
+    files = good.study_folder()
+    beside = {name: holding(content) for name, content in files.items()}
+    content, run = files["out/results.json"], files["out/run.json"]
+    data = json.loads(content)
+    parts = {**{f"stage {name}": ("stages", name) for name in data["stages"]}, **{name: (name,) for name in data}}
+    mutations = [
+        Mutation(f"{what} is {value!r}", holding(json.dumps(_put(data, path, value)).encode()), harmless=True)
+        for what, path in parts.items()
+        for value in (None, 7, "x", [], [1], {"failed": 3})
+    ]
+    yield Family(
+        "results of a study",
+        "out/results.json",
+        content,
+        (("report", "out"),),
+        (*broken(content), *dressed(content), *_numbers(content), *mutations),
+        beside=beside,
+    )
+    texts = (
+        b"[]",
+        b"7",
+        b'{"stages": [], "store": "store"}',
+        b'{"stages": {"host": 7}, "store": "store"}',
+        b'{"stages": {"host": {}}, "store": "store"}',
+        b'{"stages": {"host": {"state": 7}}, "store": "store"}',
+        b'{"stages": {}, "store": 7}',
+        b'{"stages": {}, "store": "run.json"}',
+        b'{"stages": {}, "store": "\\u0000"}',
+    )
+    changed = (Mutation(f"it is {one.decode()}", holding(one)) for one in texts)
+    yield Family(
+        "state of a run", "out/run.json", run, (("status", "out"), ("verify", "out")), (*broken(run), *changed),
+        beside=beside,
+    )  # fmt: skip
+    yield from _store(files, beside)
 
 
-__all__ = ["Family", "families", "unreachable"]
+def _put(data: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    return {**data, path[0]: _put(data[path[0]], path[1:], value) if len(path) > 1 else value}
+
+
+def _numbers(content: bytes, which: Any = FLOAT) -> Iterator[Mutation]:
+    """Yield numbers that are none; an absurd one may be of no account."""
+    return (one._replace(harmless="1e30" in one.name) for one in garbled(content, which))
+
+
+def _store(files: dict[str, bytes], beside: dict[str, Maker]) -> Iterator[Family]:
+    marker = files["out/store/store.json"]
+    commands = (("verify", "out"), ("status", "out"), ("run", "s.toml", "--out", "out", "--engine", "process"))
+    mutations = tuple(broken(marker))
+    yield Family("marker of a store", "out/store/store.json", marker, commands, mutations, beside=beside)
+    for name in ("result.json", "input.json", "manifest.json"):
+        path = next(one for one in files if one.endswith(f"/{name}"))
+        flips = (
+            Mutation(f"a bit flipped at {part}/8", holding(_flipped(files[path], len(files[path]) * part // 8)))
+            for part in range(1, 8)
+        )
+        yield Family(
+            f"stored {name}", path, files[path], commands[:1], (*broken(files[path]), *flips), beside=beside
+        )
+
+
+#: What makes the families, in the order of the run.
+MAKERS = (structures, frames, runs, densities, records, studies, results)
+
+
+def families() -> Iterator[Family]:
+    """Yield all families of files."""
+    for maker in MAKERS:
+        yield from maker()

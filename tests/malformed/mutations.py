@@ -1,4 +1,4 @@
-"""What goes wrong with files: cut, garbled, of another kind, out of reach, or with an impossible number in them."""
+"""What goes wrong with files: cut, garbled, of another kind, out of reach, or with an impossible number."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def unreachable(content: bytes) -> Iterator[Mutation]:
     yield Mutation("a link to nothing", lambda path: path.symlink_to(path.with_name("nothing")))
     yield Mutation("a link to itself", lambda path: path.symlink_to(path))
     yield Mutation("a link to endless zeros", lambda path: path.symlink_to("/dev/zero"))
-    yield Mutation("a pipe", lambda path: os.mkfifo(path))
+    yield Mutation("a pipe", os.mkfifo)
     if os.geteuid() != 0:  # the superuser may read everything
         yield Mutation("not permitted", functools.partial(_forbidden, content))
 

@@ -1,4 +1,4 @@
-"""The command line on one malformed input, in a process of its own with limits on time and memory, and its judge."""
+"""The command line on one malformed input, in a process with limits on time and memory; and the judge."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,15 +148,17 @@ def complaint(case: Case, ended: Outcome, clean: Outcome | None) -> str | None:
     """Return what is wrong with how `case` ended, or None."""
     if ended.code < 0:
         return f"hung for {ended.seconds:.0f} s" if ended.code == -signal.SIGKILL else f"signal {-ended.code}"
-    if "Traceback" in ended.err or "ionscape" not in ended.err and ended.code not in {0, 2}:
+    if "Traceback" in ended.err or ("ionscape" not in ended.err and ended.code not in {0, 2}):
         return "traceback"
     if ended.code in {2, 3}:
         return _bad_message(case, ended)
-    if ended.code != 0:
-        return f"exit code {ended.code}"
+    return f"exit code {ended.code}" if ended.code else _bad_answer(case, ended, clean)
+
+
+def _bad_answer(case: Case, ended: Outcome, clean: Outcome | None) -> str | None:
     if case.harmless and clean is not None and same(ended.out, clean.out):
         return None
-    if case.told and ("warning" in ended.err.lower() or "warnings" in ended.out or "left out" in ended.out):
+    if case.told and clean is not None and _said(ended.out) - _said(clean.out):
         return None
     return "a number from a malformed input" if not case.harmless else "another number from the same content"
 
@@ -191,6 +193,18 @@ def same(one: str, other: str) -> bool:
         return False
 
 
+def _said(out: str) -> set[str]:
+    """Return all that an answer says about what it left out, or could not do."""
+    found, waiting = set(), [json.loads(out)]
+    while waiting:
+        node = waiting.pop()
+        for key, value in node.items():
+            if key in {"warnings", "unavailable", "left_out", "excluded", "notes"}:
+                found.add(json.dumps(value, sort_keys=True))
+            waiting += [value] if isinstance(value, dict) else []
+    return found
+
+
 def _alike(one: Any, other: Any) -> bool:
     if isinstance(one, dict) and isinstance(other, dict):
         keys = (one.keys() | other.keys()) - PASSING
@@ -200,3 +214,36 @@ def _alike(one: Any, other: Any) -> bool:
     if isinstance(one, float) and isinstance(other, float):
         return math.isclose(one, other, rel_tol=1e-5, abs_tol=1e-7)
     return bool(one == other)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A case, how it ended, what is wrong with that (None: nothing), and what the command said."""
+
+    case: Case
+    ended: Outcome
+    complaint: str | None
+    message: str
+
+
+def judged(family: Any, every: int = 1, first: int = 0) -> Iterator[Verdict]:
+    """Yield the verdicts on the cases of a family, or on one in `every`; well-formed files must be accepted."""
+    chosen = list(family.cases())[first::every]
+    wanted = {case.arguments for case in chosen if case.harmless or case.told or every == 1}
+    good = [case for case in family.clean() if case.arguments in wanted]
+    warm(good)
+    clean = {}
+    for case in good:
+        clean[case.arguments] = ended = tried(case)
+        if ended.code != 0:
+            yield Verdict(case, ended, "a well-formed input is refused", message(ended))
+    for case in chosen:
+        ended = tried(case)
+        yield Verdict(case, ended, complaint(case, ended, clean.get(case.arguments)), message(ended))
+
+
+def tried(case: Case) -> Outcome:
+    """Return how a case ends, in a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        case.prepare(Path(folder))
+        return outcome(case.arguments, Path(folder))

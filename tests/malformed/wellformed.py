@@ -111,11 +111,14 @@ def structure_json() -> bytes:
     return json.dumps(structure().as_dict()).encode()
 
 
-def poscar() -> bytes:
-    """Return a POSCAR of the alloy."""
-    rows = "\n".join(" ".join(f"{x:.6f}" for x in row) for row in PLACES[[0, 1, 3, 2]])
+def poscar(first: int = 0, last: int = 4) -> bytes:
+    """Return a POSCAR of the alloy, or of some of its atoms: three of Cu, then one of Au."""
+    chosen = [0, 1, 3, 2][first:last]
+    rows = "\n".join(" ".join(f"{x:.6f}" for x in row) for row in PLACES[chosen])
+    kinds = {name: [ORDER[k] for k in chosen].count(name) for name in ("Cu", "Au")}
+    names, counts = zip(*((name, str(count)) for name, count in kinds.items() if count), strict=True)
     cell = "\n".join(" ".join(f"{x:.6f}" for x in row) for row in CELL)
-    return f"alloy\n1.0\n{cell}\nCu Au\n3 1\nDirect\n{rows}\n".encode()
+    return f"alloy\n1.0\n{cell}\n{' '.join(names)}\n{' '.join(counts)}\nDirect\n{rows}\n".encode()
 
 
 def extxyz() -> bytes:
@@ -211,6 +214,30 @@ def run_h5md() -> bytes:
     return buffer.getvalue()
 
 
+def run_recorded() -> bytes:
+    """Return a run as ionscape records it."""
+    from ionscape.dynamics.recording import RecordedFrame, Recorder, RunHeader
+
+    frames = run()
+    header = RunHeader(
+        symbols=tuple(frames[0].get_chemical_symbols()),
+        masses=frames[0].get_masses(),
+        frame_interval=10.0,
+        temperature=600.0,
+        ensemble="nvt",
+        level="toy",
+        seed=1,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.mdt"
+        with Recorder.create(path, header, frames[0].positions) as recorder:
+            for number, atoms in enumerate(frames):
+                recorder.append(
+                    RecordedFrame(atoms.positions, atoms.cell.array, -1.0 - 0.001 * number, 600.0, 0.0)
+                )
+        return path.read_bytes()
+
+
 def cube() -> bytes:
     """Return a density on a grid of the alloy as a cube file."""
     values = np.random.default_rng(1).random((6, 5, 4))
@@ -220,11 +247,18 @@ def cube() -> bytes:
         return path.read_bytes()
 
 
-def chgcar() -> bytes:
-    """Return a density on a grid of the alloy as CHGCAR."""
+def crystal_of_cube() -> bytes:
+    """Return the crystal of the cube file, to as many digits."""
+    from ase.io.cube import read_cube
+
+    return written(read_cube(io.StringIO(cube().decode()))["atoms"], "extxyz")
+
+
+def chgcar(first: int = 0, last: int = 4) -> bytes:
+    """Return a density on a grid of the alloy, or of some of its atoms, as CHGCAR."""
     values = np.random.default_rng(1).random(120) * 68
     lines = [" ".join(f"{x:.5E}" for x in values[k : k + 5]) for k in range(0, 120, 5)]
-    return poscar() + ("\n 6 5 4\n" + "\n".join(lines) + "\n").encode()
+    return poscar(first, last) + ("\n 6 5 4\n" + "\n".join(lines) + "\n").encode()
 
 
 def states_vasprun() -> bytes:
@@ -278,6 +312,34 @@ def model_file() -> bytes:
         path = Path(folder) / "m.sgp"
         write_model(model(inducing=10, taught=4), path)
         return path.read_bytes()
+
+
+@functools.cache
+def study_folder() -> dict[str, bytes]:
+    """Return the files of a study that was run at a toy level, by their paths."""
+    from ionscape.study.progress import Progress
+    from ionscape.study.runner import RunOptions, run_study
+
+    levels = Path(__file__).parents[1] / "study"
+    sys.path.insert(0, str(levels))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "s.toml").write_bytes(toy_study())
+        (folder / "toy_levels.py").write_bytes((levels / "toy_levels.py").read_bytes())
+        options = RunOptions(out=folder / "out", engine="process", stages=("doping",))
+        run_study(folder / "s.toml", options, Progress())
+        paths = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+        return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def toy_study() -> bytes:
+    """Return a study at a toy level that takes a second."""
+    text = STUDY.replace("ase.calculators.emt:EMT", "toy_levels:SoftSpheres")
+    return (
+        text.replace("fmax_eV_per_A = 0.05", 'move = "positions"\nfmax_eV_per_A = 0.1')
+        .replace("[doping]", '[voids]\nmethod = "geometric"\n\n[doping]')
+        .encode()
+    )
 
 
 def study() -> bytes:

@@ -9,6 +9,9 @@ from typing import Any
 from ionscape.cli.options import command, whole_number
 from ionscape.cli.output import Answer, table
 
+#: Columns of the list of calculations, shortened for people.
+LISTED = ("key", "kind", "level", "formula", "atoms", "outcome", "seconds", "damage")
+
 
 def add_commands(commands: Any) -> None:
     """Add the commands of this module."""
@@ -25,11 +28,22 @@ def add_commands(commands: Any) -> None:
         ("verify", _verify, "re-hash and re-read every stored calculation"),
         ("report", _report, "build figures and report page again"),
     ):
-        command(commands, name, perform, summary).add_argument(
-            "folder", type=Path, metavar="DIR", help="study folder"
-        )
+        added = command(commands, name, perform, summary)
+        added.add_argument("folder", type=Path, metavar="DIR", help="study folder")
+        if name == "status":
+            _with_listing(added)
     cite = command(commands, "cite", _cite, "references of the methods a study uses")
     cite.add_argument("study", type=Path, metavar="STUDY.toml", help="study file")
+
+
+def _with_listing(status: argparse.ArgumentParser) -> None:
+    status.add_argument("--list", action="store_true", help="list the finished calculations too")
+    for name, what in (
+        ("kind", "of this kind"),
+        ("level", "at this level"),
+        ("formula", "of this reduced formula"),
+    ):
+        status.add_argument(f"--{name}", default="", help=f"with --list: only calculations {what}")
 
 
 def _run(options: argparse.Namespace) -> Answer:
@@ -75,10 +89,22 @@ def _status(options: argparse.Namespace) -> Answer:
         "unfinished": status.unfinished,
     }
     text = table(("stage", "state"), list(status.stages.items()))
-    return Answer(
-        payload,
-        f"{text}\n{status.complete} calculations finished, {len(status.unfinished)} begun and not finished",
-    )
+    text += f"\n{status.complete} calculations finished, {len(status.unfinished)} begun and not finished"
+    if options.list:
+        rows = _listed(options)
+        payload["calculations"] = rows
+        text += "\n" + table(LISTED, [[str(row[name])[:12] for name in LISTED] for row in rows])
+    return Answer(payload, text)
+
+
+def _listed(options: argparse.Namespace) -> list[dict[str, Any]]:
+    from ionscape.study.catalogue import Catalogue
+    from ionscape.study.runner import store_of
+
+    catalogue = Catalogue(store_of(options.folder))
+    frame = catalogue.frame(kind=options.kind, level=options.level, formula=options.formula)
+    rows: list[dict[str, Any]] = frame.reset_index().to_dict("records")
+    return rows
 
 
 def _verify(options: argparse.Namespace) -> Answer:

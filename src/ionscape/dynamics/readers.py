@@ -12,8 +12,8 @@ import numpy as np
 
 from ionscape.dynamics.formats.registry import KNOWN, sources_of
 from ionscape.dynamics.formats.source import Frame, Source, Types, different_atoms, element
-from ionscape.dynamics.formats.xdatcar import formula
 from ionscape.dynamics.formats.text import TRAJECTORY
+from ionscape.dynamics.formats.xdatcar import formula
 from ionscape.dynamics.trajectory import Chunk, folded, frames_per_chunk
 from ionscape.dynamics.unwrapping import Scheme, Unwrapping
 from ionscape.errors import InputError, nearest, unreadable

@@ -22,9 +22,11 @@ ENTRY_CLASSES = ("ComputedEntry", "ComputedStructureEntry", "PDEntry")
 #: Names of the output file of a VASP run begin so (compressed ones end in .gz and the like).
 VASPRUN = "vasprun.xml"
 EXPECTED = f"a JSON list of pymatgen entries ({', '.join(ENTRY_CLASSES)}), as monty or MontyEncoder writes it"
-ENTRIES = Wanted("JSON", EXPECTED, "Check the path, or write the file again.", largest_MB=1024)
+ENTRIES = Wanted("JSON", EXPECTED, "Check the path, or write the file again.", largest_MB=512)
 #: No energy is larger, whatever it is counted from (all electrons of uranium: 7.6e5 eV); eV/atom.
 LARGEST_ENERGY = 1e7
+#: Atoms of one element in an entry, at most.
+MOST_ATOMS = 1e6
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def read_entries(path: Path) -> EntrySource:
     InputError
         If the file cannot be read, or holds something else or nothing.
     """
-    data = json_of(path, ENTRIES)
+    data = json_of(path, ENTRIES, finite=False)  # what belongs to an entry may be NaN, its energy not
     rows = data.get("entries") if isinstance(data, dict) else data
     if not isinstance(rows, list) or not rows:
         raise _no_entries(
@@ -86,6 +88,8 @@ def _entry(row: Any, where: str) -> Entry:
             entry = classes[ENTRY_CLASSES.index(kind)].from_dict(row)
         if not (math.isfinite(entry.energy_per_atom) and abs(entry.energy_per_atom) < LARGEST_ENERGY):
             raise ValueError(f"its energy is {entry.energy_per_atom} eV/atom")
+        if not all(0 < amount < MOST_ATOMS for amount in entry.composition.values()):
+            raise ValueError(f"its composition is {entry.composition}")
     except Exception as error:  # noqa: BLE001  decoding foreign data raises anything; one clear error leaves here
         raise unreadable(
             error, f"a {kind}", where=where, expected=EXPECTED, remedy="Write the entry again, or leave it out."

@@ -271,7 +271,10 @@ def read_density(path: str | Path) -> DensityGrid:
     check_structure(grid.structure, where=str(path))
     if not np.isfinite(grid.values).all():
         raise InputError(
-            "a density that is not a finite number", where=str(path), expected="finite numbers", remedy=DENSITY.remedy
+            "a density that is not a finite number",
+            where=str(path),
+            expected="finite numbers",
+            remedy=DENSITY.remedy,
         )
     return grid
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ionscape.errors import InputError, unreadable
 from ionscape.files import Wanted, check_file, json_of, text_of
-from ionscape.structures.file_checks import FARTHEST_CELL, check_cif, check_poscar
+from ionscape.structures.file_checks import FARTHEST_CELL, check_cif, check_poscar, check_xyz
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: No two atoms of a condensed phase come closer than this (H–H in H2 is 0.74 Å); Å.
 SHORTEST_DISTANCE = 0.6
-#: A crystal beyond these is no crystal: atoms, lengths of lattice vectors in Å, volume per atom in Å³ (diamond: 5.7).
+#: Beyond these it is no crystal: atoms, length of a lattice vector in Å, volume per atom in Å³ (diamond: 5.7).
 MOST_ATOMS = 200_000
 LONGEST_VECTOR = 10_000.0
 LEAST_VOLUME_PER_ATOM = 1.0
@@ -93,6 +93,10 @@ def _parse(file: Path) -> Structure:
 
 def _parse_with_ase(file: Path) -> Structure:
     from ase.io import read
+
+    if file.suffix.lower() in {".xyz", ".extxyz"}:
+        with file.open("rb") as lines:
+            check_xyz(lines)
 
     return to_structure(read(file, index=-1))
 

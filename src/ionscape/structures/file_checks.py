@@ -1,9 +1,11 @@
-"""What parsers of structure files let pass in silence: too few counts in a POSCAR, a length told twice in a CIF."""
+"""What parsers of structure files let pass in silence: a count too few in a POSCAR, an item twice in a CIF."""
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
+from collections.abc import Iterator
 
 #: So many cells away the place of an atom in its cell is lost in the rounding of its coordinates.
 FARTHEST_CELL = 1e6
@@ -19,6 +21,8 @@ _OPERATIONS = re.compile(
 )
 #: The most operations of a space group in its conventional cell.
 MOST_OPERATIONS = 192
+#: Atoms of an XYZ frame at most.
+MOST_LINES = 20_000_000
 #: Points of a grid of densities along one axis, at most.
 MOST_POINTS = 5000
 _NUMBER = re.compile(r"(?<![\w.+-])[+-]?\d[\d.]*[eE][+-]?\d+(?![\w.])|(?<![\w.+-])[+-]?\d{7,}(?:\.\d*)?(?![\w.])")
@@ -46,6 +50,25 @@ def check_poscar(text: str) -> None:
     if min(numbers) < 1 or sum(numbers) > len(lines):
         message = f"numbers of atoms {' '.join(counts)[:60]} in a file of {len(lines)} lines"
         raise ValueError(message)
+
+
+def check_xyz(lines: Iterator[bytes]) -> None:
+    """Raise `ValueError` if a file of XYZ frames ends within one: some parsers read on for ever."""
+    for number in itertools.count():
+        line = next((one for one in lines if one.strip()), b"")
+        if not line:
+            return
+        word = line.strip()
+        if not word.isdigit():
+            message = (
+                f"'{word[:40].decode(errors='replace')}' where frame {number} should tell its number of atoms"
+            )
+            raise ValueError(message)
+        wanted = int(word[:20]) + 1
+        found = sum(1 for _ in itertools.islice(lines, wanted)) if wanted <= MOST_LINES else 0
+        if found < wanted:
+            message = f"frame {number} tells {word[:20].decode()} atoms, and has {max(found - 1, 0)}"
+            raise ValueError(message)
 
 
 def check_cif(text: str) -> None:

@@ -33,7 +33,6 @@ from ionscape.study.engine import EngineSettings
 from ionscape.study.interfaces import InterfaceTable
 from ionscape.transport.plan import TransportPlan
 
-
 STUDY = Wanted("a text", "a study file (TOML)", "Check the path; examples are in studies/.", largest_MB=4)
 
 

@@ -11,7 +11,7 @@ Layout of a store::
         relaxation.traj, …            what the calculation wrote besides
     working/abcd…/                    a calculation in progress, or interrupted: its checkpoint
     locks/abcd….lock                  who is calculating (an advisory lock that dies with its process)
-    index/ab.jsonl                    a few words of each calculation, for listings (`study.catalogue`); may be deleted
+    index/ab.jsonl                    a few words of each, for listings (`study.catalogue`); may be deleted
     engine/1234/                      scratch files of the workers of a run, removed at its end or by the next run
 
 A folder appears under ``calculations`` by one rename, after its files are on disk: whoever looks sees nothing or
@@ -63,6 +63,11 @@ def is_key(name: str) -> bool:
     return len(name) == 64 and set(name) <= set("0123456789abcdef")
 
 
+def names_in(folder: Path) -> Iterator[str]:
+    """Yield the names in a folder."""
+    return (path.name for path in folder.iterdir())
+
+
 class Store:
     """A folder of finished calculations.
 
@@ -96,7 +101,7 @@ class Store:
     def finished(self) -> Iterator[str]:
         """Yield the keys of all finished calculations."""
         for prefix in self.prefixes():
-            yield from sorted(filter(is_key, os.listdir(self.root / CALCULATIONS / prefix)))
+            yield from sorted(filter(is_key, names_in(self.root / CALCULATIONS / prefix)))
 
     def prefixes(self) -> list[str]:
         """Return the first two letters of all keys that may be finished: folders of `CALCULATIONS`."""
@@ -105,7 +110,7 @@ class Store:
     def unfinished(self) -> list[str]:
         """Return the keys of calculations that were begun and are not finished."""
         working = self.root / "working"
-        return sorted(name for name in filter(is_key, os.listdir(working)) if name not in self)
+        return sorted(name for name in filter(is_key, names_in(working)) if name not in self)
 
     def read(self, key: str, name: str = RESULT) -> dict[str, Any]:
         """Return the JSON file `name` of the finished calculation `key`, after checking its hash.

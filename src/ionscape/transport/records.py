@@ -268,6 +268,9 @@ def _check_record(source: str, record: Mapping[str, Any]) -> None:
     for key in _COUNTS:
         if key in record and not (_positive(record[key]) or record[key] == 0):
             raise _altered(f"{key} = {record[key]!r}", source, "a number of at least 0")
+    density = record.get("squared_charge_density_e2_per_A3")
+    if not isinstance(density, int | float | dict | None):
+        raise _altered(f"squared_charge_density_e2_per_A3 = {density!r}", source, "a number of e²/Å³")
     found, tensor = record["D_cm2_per_s"], record.get("D_tensor_cm2_per_s")
     if isinstance(found, dict) and all(_positive(found.get(key)) for key in ("value", "low95", "high95")):
         if not found["low95"] <= found["value"] <= found["high95"]:

@@ -26,12 +26,16 @@ WINDOW = 1 << 22
 SKIP, LABEL = -1, -2
 #: What `read_table` returns instead of the end of the table.
 INCOMPLETE = -1
-#: Atoms and bytes of a frame at most: what a file tells beyond this is damaged, and there is no room for it.
+#: Atoms and bytes of a frame, and bytes of a line, at most: a file that tells more is damaged.
 MOST_ATOMS = 20_000_000
 LARGEST_FRAME = 1 << 31
+LONGEST_LINE = 1 << 24
 #: Trajectories are streamed: they may have any size.
 TRAJECTORY = Wanted(
-    "a trajectory", "the file of a trajectory", "Check the path; relative paths start at the current folder.", 1 << 30
+    "a trajectory",
+    "the file of a trajectory",
+    "Check the path; relative paths start at the current folder.",
+    1 << 30,
 )
 _POWERS = 10.0 ** np.arange(23)
 _OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
@@ -96,9 +100,10 @@ class Window:
             if getattr(error, "errno", None) is not None:  # the disk; damaged streams of gzip and bzip2 have none
                 raise
             new, self.cut = b"", True
-        if len(unused) > LARGEST_FRAME:
+        endless = len(unused) > LONGEST_LINE and b"\n" not in unused[-LONGEST_LINE:]
+        if len(unused) > LARGEST_FRAME or endless:
             raise InputError(
-                f"a frame of more than {LARGEST_FRAME >> 20} MB",
+                f"a {'line' if endless else 'frame'} of more than {len(unused) >> 20} MB",
                 where=str(self._path),
                 expected=f"frames of at most {MOST_ATOMS} atoms",
                 remedy="Check that the file is a trajectory, and whole.",
