@@ -16,7 +16,7 @@ import ionscape
 ROOT = Path(ionscape.__file__).parent
 PROJECT = Path(__file__).parents[1]
 #: Modules that every room may use, and the rooms from low to high; rooms of one line do not know one another.
-FOUNDATION = {"errors", "units", "results", "settings"}
+FOUNDATION = {"errors", "units", "results", "settings", "files"}
 ROOMS = [
     {"structures"},
     {"potential"},

@@ -12,12 +12,20 @@ import importlib
 import os
 import signal
 import sys
+import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ionscape import __version__
-from ionscape.errors import InputError, IonscapeError
+from ionscape.errors import CalculationError, InputError, IonscapeError
+
+if TYPE_CHECKING:
+    from ionscape.cli.output import Answer
+
+#: Set to anything, an unforeseen error ends with its traceback.
+TRACEBACK = "IONSCAPE_TRACEBACK"
 
 #: Modules of this room that hold commands, in the order of the help.
 ROOMS = (
@@ -42,21 +50,23 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line with `arguments` (default: those of the process) and return the exit code."""
-    from ionscape.cli.output import show
-
     options = parser().parse_args(arguments)
     try:
         answer = options.perform(options)
-    except IonscapeError as error:
-        return _told(options.command, error)
-    except OSError as error:
-        return _told(options.command, _unusable(error))
     except KeyboardInterrupt:
         sys.stderr.write(
             "\nionscape: interrupted. Everything finished is stored, what was running left its checkpoint; "
             "the same command continues.\n"
         )
         return 130
+    except Exception as error:  # noqa: BLE001  one message, whatever it is
+        return _told(options.command, _foreseen(error))
+    return _shown(answer, options)
+
+
+def _shown(answer: Answer, options: argparse.Namespace) -> int:
+    from ionscape.cli.output import show
+
     try:
         show(answer, as_json=options.json)
         sys.stdout.flush()
@@ -66,8 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         _silence_output()
         return _told(options.command, _unusable(error, "standard output"))
-    code: int = answer.exit_code
-    return code
+    except ValueError:  # JSON has no word for what is not finite, and no number must stand for it
+        told = "a number of the result is not finite: the input is outside of what can be calculated with."
+        return _told(options.command, CalculationError(told))
+    return answer.exit_code
 
 
 def _told(command: str, error: IonscapeError) -> int:
@@ -84,6 +96,29 @@ def _unusable(error: OSError, where: str = "files") -> InputError:
     )
 
 
+def _foreseen(error: Exception) -> IonscapeError:
+    if isinstance(error, IonscapeError):
+        return error
+    if isinstance(error, OSError):
+        return _unusable(error)
+    if os.environ.get(TRACEBACK):
+        raise error
+    if isinstance(error, MemoryError):
+        told = "it needs more memory than this machine has left. Take a smaller system, or fewer frames."
+        return CalculationError(told)
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    reason = " ".join(str(error).split())[:200]
+    return CalculationError(
+        f"unforeseen {type(error).__name__} at {Path(last.filename).name}:{last.lineno} ({reason}). This is a "
+        f"fault of ionscape or of a package it calls: please report it, with what {TRACEBACK}=1 shows."
+    )
+
+
+def quiet() -> None:
+    """Keep warnings of other packages off the terminal: they speak of their code, not of the user's input."""
+    warnings.filterwarnings("ignore", module=r"(?!ionscape)")
+
+
 def _silence_output() -> None:
     """Send what is still buffered for standard output nowhere, or the interpreter complains of it at its end."""
     with contextlib.suppress(OSError), Path(os.devnull).open("w") as nowhere:
@@ -93,6 +128,7 @@ def _silence_output() -> None:
 def entry() -> None:
     """Run the command line and end the process with its exit code."""
     signal.signal(signal.SIGTERM, _interrupted)
+    quiet()
     sys.exit(main())
 
 

@@ -15,6 +15,9 @@ from ionscape.cli.output import Answer, table
 if TYPE_CHECKING:
     from ionscape.study.runner import RunOptions
 
+#: Columns of the list of calculations, shortened for people.
+LISTED = ("key", "kind", "level", "formula", "atoms", "outcome", "seconds", "damage")
+
 
 def add_commands(commands: Any) -> None:
     """Add the commands of this module."""
@@ -40,14 +43,25 @@ def add_commands(commands: Any) -> None:
         ("verify", _verify, "re-hash and re-read every stored calculation"),
         ("report", _report, "build figures and report page again"),
     ):
-        command(commands, name, perform, summary).add_argument(
-            "folder", type=Path, metavar="DIR", help="study folder"
-        )
+        added = command(commands, name, perform, summary)
+        added.add_argument("folder", type=Path, metavar="DIR", help="study folder")
+        if name == "status":
+            _with_listing(added)
     watch = command(commands, "watch", _watch, "live view, in a browser on this machine, of a study that runs")
     watch.add_argument("folder", type=Path, metavar="DIR", help="study folder")
     watch.add_argument("--port", type=whole_number, default=0, help="port on this machine (default: any free)")
     cite = command(commands, "cite", _cite, "references of the methods a study uses")
     cite.add_argument("study", type=Path, metavar="STUDY.toml", help="study file")
+
+
+def _with_listing(status: argparse.ArgumentParser) -> None:
+    status.add_argument("--list", action="store_true", help="list the finished calculations too")
+    for name, what in (
+        ("kind", "of this kind"),
+        ("level", "at this level"),
+        ("formula", "of this reduced formula"),
+    ):
+        status.add_argument(f"--{name}", default="", help=f"with --list: only calculations {what}")
 
 
 def _run(options: argparse.Namespace) -> Answer:
@@ -179,7 +193,21 @@ def _status(options: argparse.Namespace) -> Answer:
     rows = [(one.kind, one.content, one.level, one.steps, one.since, one.host) for one in status.running]
     if rows:
         text += "\n" + table(("calculating", "atoms", "level", "steps", "since", "on"), rows)
+    if options.list:
+        listed = _listed(options)
+        payload["calculations"] = listed
+        text += "\n" + table(LISTED, [[str(row[name])[:12] for name in LISTED] for row in listed])
     return Answer(payload, text)
+
+
+def _listed(options: argparse.Namespace) -> list[dict[str, Any]]:
+    from ionscape.study.catalogue import Catalogue
+    from ionscape.study.runner import store_of
+
+    catalogue = Catalogue(store_of(options.folder))
+    frame = catalogue.frame(kind=options.kind, level=options.level, formula=options.formula)
+    rows: list[dict[str, Any]] = frame.reset_index().to_dict("records")
+    return rows
 
 
 def _verify(options: argparse.Namespace) -> Answer:

@@ -12,10 +12,11 @@ import numpy as np
 
 from ionscape.dynamics.formats.registry import KNOWN, sources_of
 from ionscape.dynamics.formats.source import Frame, Source, Types, different_atoms, element
+from ionscape.dynamics.formats.text import TRAJECTORY
 from ionscape.dynamics.formats.xdatcar import formula
 from ionscape.dynamics.trajectory import Chunk, folded, frames_per_chunk
 from ionscape.dynamics.unwrapping import Scheme, Unwrapping
-from ionscape.errors import InputError, nearest
+from ionscape.errors import InputError, nearest, unreadable
 from ionscape.units import Array, Count, Temperature, Time
 
 #: A restart that begins with a frame of the run before repeats it to within the rounding of the file; Å.
@@ -23,6 +24,9 @@ SAME_FRAME = 1e-4
 #: At the same step or time it may differ by this much, as computers do not repeat runs to the last bit; Å.
 #: Frames of different times, where steps are counted from 0 again, are further apart by vibrations alone.
 SAME_STEP = 0.2
+#: Å from the origin at most: farther, nothing is left of the digits that tell how atoms move.
+FARTHEST = 1e7
+_AGAIN = "Check that the run wrote it, and that it was copied whole."
 #: Bytes of positions that are unwrapped at a time.
 _BLOCK = 1 << 21
 
@@ -127,11 +131,11 @@ def _until(source: Source, following: Source | None) -> Iterator[Frame]:
     later file holds. A frame is the same if its positions are, or nearly so at the same step or time.
     """
     if following is None:
-        yield from source.frames()
+        yield from _read(source)
         return
-    joint = next(iter(following.frames()))
+    joint = next(iter(_read(following)))
     comparable = type(source) is type(following)
-    for frame in source.frames():
+    for frame in _read(source):
         clocks = (frame.clock, joint.clock) if comparable else (None, None)
         if clocks[0] is None or clocks[1] is None:
             within = SAME_FRAME
@@ -140,6 +144,18 @@ def _until(source: Source, following: Source | None) -> Iterator[Frame]:
         if within and _same((source, frame), (following, joint), within):
             return
         yield frame
+
+
+def _read(source: Source) -> Iterator[Frame]:
+    """Yield the frames of a file; whatever its reader stumbles over is one clear error."""
+    try:
+        yield from source.frames()
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001  damaged files make readers raise anything
+        raise unreadable(
+            error, TRAJECTORY.name, where=str(source.path), expected="a whole file of its format", remedy=_AGAIN
+        ) from None
 
 
 def _joined(pieces: list[Chunk], first: int) -> Chunk:
@@ -188,6 +204,14 @@ def _check(source: Source, first: int, coordinates: Array, cells: Array) -> None
             where=f"{source.path}, frame {first + frame}",
             expected="finite numbers",
             remedy="The run failed there: read the frames before, and look into the run.",
+        )
+    far = np.maximum(np.abs(coordinates).max(axis=(1, 2)), np.abs(cells).max(axis=(1, 2))) > FARTHEST
+    if far.any():
+        raise InputError(
+            f"a coordinate or lattice vector beyond {FARTHEST:g}",
+            where=f"{source.path}, frame {first + int(np.flatnonzero(far)[0])}",
+            expected="positions in Å",
+            remedy="The run exploded there, or the file is damaged: read the frames before.",
         )
     flat = np.abs(np.linalg.det(cells)) < 1e-3
     if flat.any():
@@ -293,7 +317,7 @@ def _check_numbers(interval: float | None, temperature: float | None, every: int
 def _check_beginning(sources: tuple[Source, ...]) -> None:
     count = 0
     for source in sources:
-        for frame in source.frames():
+        for frame in _read(source):
             coordinates = np.asarray(frame.coordinates, dtype=float)[None]
             _check(source, 0, coordinates, np.asarray(frame.cell, dtype=float)[None])
             count += 1

@@ -10,8 +10,18 @@ import numpy as np
 
 from ionscape.electronic.states import ProjectedStates
 from ionscape.errors import InputError, unreadable
+from ionscape.files import Wanted, check_file
+from ionscape.structures.exchange import check_structure
 from ionscape.units import CellArray, LengthArray
 
+VASPRUN = Wanted(
+    "a vasprun.xml",
+    "a complete vasprun.xml of a calculation with a density of states",
+    "Check that VASP ended, and that NEDOS and LORBIT were set.",
+    largest_MB=8192,
+)
+#: Energies (eV) and states per eV are smaller.
+LARGEST = 1e6
 #: Orbitals of vasprun.xml by the first letter of their names: s, px, dxy, f-3, …
 _LETTERS = "spdf"
 
@@ -26,6 +36,7 @@ def read_vasprun(path: str | Path) -> tuple[ProjectedStates, CellArray, LengthAr
     """
     from pymatgen.io.vasp.outputs import Vasprun
 
+    check_file(Path(path), VASPRUN)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -34,10 +45,10 @@ def read_vasprun(path: str | Path) -> tuple[ProjectedStates, CellArray, LengthAr
     except Exception as error:  # noqa: BLE001  the parser raises anything; one clear error leaves here
         raise unreadable(
             error,
-            "a vasprun.xml",
+            VASPRUN.name,
             where=str(path),
-            expected="a complete vasprun.xml of a calculation with a density of states",
-            remedy="Check that VASP ended, and that NEDOS and LORBIT were set.",
+            expected=VASPRUN.expected,
+            remedy=VASPRUN.remedy,
         ) from None
     if not getattr(run, "pdos", None):
         raise InputError(
@@ -47,10 +58,23 @@ def read_vasprun(path: str | Path) -> tuple[ProjectedStates, CellArray, LengthAr
             remedy="Run it again with LORBIT = 11 and NEDOS = 2001.",
         )
     structure = run.final_structure
-    energies = np.asarray(run.tdos.energies, dtype=float)
+    check_structure(structure, where=str(path))
+    energies, values = np.asarray(run.tdos.energies, dtype=float), _values(run.pdos)
+    _check_numbers((energies, values, top, bottom), str(path))
     symbols = tuple(site.specie.symbol for site in structure)
-    states = ProjectedStates(energies, _values(run.pdos), symbols, float(top), float(bottom), str(path))
+    states = ProjectedStates(energies, values, symbols, float(top), float(bottom), str(path))
     return states, structure.lattice.matrix, structure.cart_coords
+
+
+def _check_numbers(parts: tuple[Any, ...], where: str) -> None:
+    if all(np.isfinite(part).all() and np.abs(part).max(initial=0.0) < LARGEST for part in map(np.asarray, parts)):
+        return
+    raise InputError(
+        f"an energy or a density of states that is not finite, or larger than {LARGEST:g}",
+        where=where,
+        expected=VASPRUN.expected,
+        remedy=VASPRUN.remedy,
+    )
 
 
 def _values(pdos: Any) -> Any:

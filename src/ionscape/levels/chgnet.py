@@ -95,10 +95,13 @@ class FrozenCHGNet(Calculator):
 
 
 def _load(model: str, device: str) -> Any:
+    import torch
     from chgnet.model import CHGNet
 
+    # CHGNet's own loader unpickles whatever the file holds; its packaged files hold nothing but weights
+    state = torch.load(_weights(model), map_location="cpu", weights_only=True)
     with contextlib.redirect_stdout(io.StringIO()):
-        network = CHGNet.load(model_name=model, use_device=device, verbose=False)
+        network = CHGNet.from_dict(state["model"], mlp_out_bias=model == "0.2.0", version=model).to(device)
     network.eval()
     network.requires_grad_(requires_grad=False)
     network.graph_converter.set_isolated_atom_response("error")
@@ -107,10 +110,13 @@ def _load(model: str, device: str) -> Any:
 
 @functools.cache
 def _weights_hash(model: str) -> str:
+    return hashlib.sha256(_weights(model).read_bytes()).hexdigest()
+
+
+def _weights(model: str) -> Path:
     import chgnet
 
-    weights = next((Path(chgnet.__file__).parent / "pretrained" / model).glob("*.pth.tar"))
-    return hashlib.sha256(weights.read_bytes()).hexdigest()
+    return next((Path(chgnet.__file__).parent / "pretrained" / model).glob("*.pth.tar"))
 
 
 class CHGNetProvider:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import time
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,19 @@ import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 from pymatgen.core import Structure
 
-from ionscape.errors import CalculationError, InputError, unreadable
+from ionscape.errors import CalculationError, InputError, IonscapeError, unreadable
+from ionscape.files import Wanted, check_file
 from ionscape.potential.errors_of_model import error_summary
 from ionscape.structures.exchange import replacing, to_atoms
+from ionscape.structures.file_checks import check_xyz
 from ionscape.units import GPA_PER_EV_PER_A3, Force
+
+LABELS = {"energy", "forces", "stress", "positions", "cell"}
+#: No position (Å), energy (eV) or force (eV/Å) of a frame is larger.
+LARGEST_NUMBER = 1e9
+FRAMES = Wanted(
+    "frames", "extxyz, .traj, vasprun.xml or another format that ASE reads", "Check the path and the format.", 4096
+)
 
 
 def begin_calculation(calculator: Any) -> None:
@@ -107,15 +118,17 @@ def read_frames(path: Path) -> list[Any]:
     """
     from ase.io import read
 
+    check_file(path, FRAMES)
     try:
-        frames = read(path, index=":")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if {".xyz", ".extxyz"} & {suffix.lower() for suffix in path.suffixes[-2:]}:
+                with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
+                    check_xyz(lines)
+            frames = read(path, index=":")
     except Exception as error:  # noqa: BLE001  parsers raise anything; one clear error leaves here
         raise unreadable(
-            error,
-            "frames",
-            where=str(path),
-            expected="extxyz, .traj, vasprun.xml or another format that ASE reads",
-            remedy="Check the path and the format.",
+            error, FRAMES.name, where=str(path), expected=FRAMES.expected, remedy=FRAMES.remedy
         ) from None
     if not frames:
         raise InputError(
@@ -124,7 +137,36 @@ def read_frames(path: Path) -> list[Any]:
             expected="at least one frame",
             remedy="Check that the file was written to its end.",
         )
+    for number, frame in enumerate(frames):
+        _check_read(frame, f"{path}, frame {number} (counted from 0)")
     return list(frames)
+
+
+def _check_read(frame: Any, where: str) -> None:
+    if len(frame) and not all(frame.numbers):
+        raise InputError(
+            "an atom of no element ('X')",
+            where=where,
+            expected="elements",
+            remedy="Name the element of every atom.",
+        )
+    labels = frame.calc.results if frame.calc is not None else {}
+    numbers = {"positions": frame.positions, "cell": frame.cell.array, **labels}
+    for name, given in numbers.items():
+        values = np.asarray(given)
+        is_number = values.dtype.kind in "fiu" or name not in LABELS
+        finite = values.dtype.kind not in "fiu" or bool(np.isfinite(values).all())
+        if not is_number or not finite or (is_number and _largest(values) > LARGEST_NUMBER):
+            raise InputError(
+                f"{name}: no finite number, or one larger than {LARGEST_NUMBER:g}",
+                where=where,
+                expected="positions in Å, energies in eV, forces in eV/Å",
+                remedy="Leave the frame out, or calculate it again.",
+            )
+
+
+def _largest(values: Any) -> float:
+    return float(np.abs(values).max(initial=0.0)) if values.dtype.kind in "fiu" else 0.0
 
 
 def evaluate_frames(frames: Sequence[Any], calculator: Any) -> tuple[list[Any], dict[str, float]]:
@@ -195,6 +237,11 @@ def _predicted(number: int, frame: Any, calculator: Any) -> Any:
         energy, forces, stress = _evaluate(atoms, calculator)
     except CalculationError as error:
         message = f"frame {number}: {error}"
+        raise CalculationError(message) from None
+    except (IonscapeError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001  calculators of others raise anything
+        message = f"frame {number}: the level cannot evaluate it ({type(error).__name__}: {error})"
         raise CalculationError(message) from None
     atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces, stress=stress)
     if getattr(calculator, "told", None):

@@ -250,7 +250,7 @@ class _Factory:
             if not callable(factory):
                 raise TypeError(f"it is a {type(factory).__name__}")
             return factory
-        except Exception as error:  # noqa: BLE001  the user's module may raise anything while it is imported
+        except (Exception, SystemExit) as error:  # noqa: BLE001  the user's module may raise anything when imported
             raise InputError(
                 f"'{self.path}' cannot be imported ({error})",
                 where="level of theory",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import math
 import warnings
 from collections.abc import Iterable, Sequence
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ionscape.errors import InputError, unreadable
+from ionscape.files import Wanted, json_of
 from ionscape.phases.competing import CompetingPhases, phases_from_rows, row_of
 from ionscape.phases.scheme import EntriesOnOneScale, Mixing, on_one_scale
 
@@ -23,6 +22,11 @@ ENTRY_CLASSES = ("ComputedEntry", "ComputedStructureEntry", "PDEntry")
 #: Names of the output file of a VASP run begin so (compressed ones end in .gz and the like).
 VASPRUN = "vasprun.xml"
 EXPECTED = f"a JSON list of pymatgen entries ({', '.join(ENTRY_CLASSES)}), as monty or MontyEncoder writes it"
+ENTRIES = Wanted("JSON", EXPECTED, "Check the path, or write the file again.", largest_MB=512)
+#: No energy is larger, whatever it is counted from (all electrons of uranium: 7.6e5 eV); eV/atom.
+LARGEST_ENERGY = 1e7
+#: Atoms of one element in an entry, at most.
+MOST_ATOMS = 1e6
 
 
 @dataclass(frozen=True)
@@ -52,23 +56,13 @@ def read_entries(path: Path) -> EntrySource:
     InputError
         If the file cannot be read, or holds something else or nothing.
     """
-    data = _json(path)
+    data = json_of(path, ENTRIES, finite=False)  # what belongs to an entry may be NaN, its energy not
     rows = data.get("entries") if isinstance(data, dict) else data
     if not isinstance(rows, list) or not rows:
         raise _no_entries(
             path, "no entries" if rows == [] else f"a JSON {type(data).__name__} that lists no entries"
         )
     return EntrySource(tuple(_entry(row, f"{path}, entry {i}") for i, row in enumerate(rows)))
-
-
-def _json(path: Path) -> Any:
-    try:
-        content = path.read_bytes()
-        return json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
-    except (OSError, EOFError, ValueError) as error:
-        raise unreadable(
-            error, "JSON", where=str(path), expected=EXPECTED, remedy="Check the path, or write the file again."
-        ) from None
 
 
 def _no_entries(where: Path | str, found: str) -> InputError:
@@ -92,8 +86,10 @@ def _entry(row: Any, where: str) -> Entry:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             entry = classes[ENTRY_CLASSES.index(kind)].from_dict(row)
-        if not math.isfinite(entry.energy_per_atom):
+        if not (math.isfinite(entry.energy_per_atom) and abs(entry.energy_per_atom) < LARGEST_ENERGY):
             raise ValueError(f"its energy is {entry.energy_per_atom} eV/atom")
+        if not all(0 < amount < MOST_ATOMS for amount in entry.composition.values()):
+            raise ValueError(f"its composition is {entry.composition}")
     except Exception as error:  # noqa: BLE001  decoding foreign data raises anything; one clear error leaves here
         raise unreadable(
             error, f"a {kind}", where=where, expected=EXPECTED, remedy="Write the entry again, or leave it out."

@@ -21,6 +21,7 @@ from typing import Literal, get_args
 from pymatgen.core import Composition
 
 from ionscape.errors import InputError, MissingReferenceError, nearest
+from ionscape.files import path_inside
 from ionscape.levels.calculation import Lab, RelaxationSettings
 from ionscape.levels.registry import Level
 from ionscape.phases.competing import CompetingPhases, PhaseRow, phase_energies, phases_from_rows
@@ -116,7 +117,9 @@ class PhaseSource:
         if kind == "optimade" and colon:
             OptimadeServer.of(rest)
             return SourcePart("optimade", rest)
-        path = self.base / Path(text).expanduser()
+        path = Path(text).expanduser()
+        if text and self.base != Path():  # a study file, which reaches no further than its folder
+            path = path_inside(self.base, text, where="source of phases")
         if text and path.is_dir():
             return SourcePart("vasp" if vasp_runs(path) else "structures", str(path))
         if path.is_file() and path.name.endswith((".json", ".json.gz")):

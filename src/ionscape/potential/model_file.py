@@ -31,8 +31,6 @@ from ionscape.units import Array
 
 FORMAT, VERSION = "ionscape sparse Gaussian-process potential", 1
 _HEADER = "header.json"
-#: Largest array that is read, bytes: a header that lies about its sizes must not fill the memory.
-_LARGEST = 2**32
 
 
 def write_model(model: SparseModel, path: Path) -> str:
@@ -65,7 +63,7 @@ def read_model(path: Path) -> SparseModel:
     try:
         model = _model(header, arrays)
         _check(model)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ValidationError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, MemoryError, ValidationError) as error:
         raise _damaged(path, f"its parts do not belong together ({' '.join(str(error).split())[:120]})") from None
     return model
 
@@ -181,7 +179,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
         header, arrays = _header_in(archive, path), {}
         try:
             for name, digest in header["sha256"].items():
-                if archive.getinfo(f"{name}.npy").file_size > _LARGEST:
+                if archive.getinfo(f"{name}.npy").file_size > path.stat().st_size:
                     raise _damaged(path, f"'{name}' is absurdly large")
                 data = archive.read(f"{name}.npy")
                 if hashlib.sha256(data).hexdigest() != digest:
@@ -202,11 +200,13 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
 
 def _header_in(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
     try:
+        if archive.getinfo(_HEADER).file_size > path.stat().st_size:  # nothing in it is compressed
+            raise _damaged(path, "its header is absurdly large")
         header = json.loads(archive.read(_HEADER))
         if header["format"] != FORMAT:
             raise _foreign(path)
         version = int(header["version"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise _foreign(path) from None
     except zipfile.BadZipFile as error:
         raise _damaged(path, str(error)) from None

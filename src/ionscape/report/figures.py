@@ -20,9 +20,9 @@ from ionscape.report.contact_series import (
     voltage_steps,
     window_bars,
 )
-from ionscape.report.electronic_figures import electronic_figures
 from ionscape.report.content_figures import content_figure, displacement_panels
 from ionscape.report.density_figures import density_figure, jump_figure
+from ionscape.report.electronic_figures import electronic_figures
 from ionscape.report.energy_figures import DecompositionSeries, EwaldSeries, decomposition_figure, ewald_figure
 from ionscape.report.interface_figures import (
     adhesion_figure,

@@ -38,8 +38,8 @@ from ionscape.report.quantity import Quantity
 from ionscape.report.questions import answered
 from ionscape.report.reading import read_study
 from ionscape.report.records import Crystal, StudyRecord
-from ionscape.report.reproduction import write_reproduction
 from ionscape.report.reported import beside, difference
+from ionscape.report.reproduction import write_reproduction
 from ionscape.report.run_figures import (
     ARRHENIUS,
     CHANNELS,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ionscape.errors import InputError
+from ionscape.files import Wanted, json_of
 from ionscape.report.contact_reading import contact_matrix, electrochemical_window
 from ionscape.report.electronic_records import electronic_records
 from ionscape.report.interface_records import interface_records
@@ -43,6 +43,12 @@ OPTIONAL = (
 )  # fmt: skip
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 _T = TypeVar("_T")
+RESULTS = Wanted(
+    "results of a study",
+    "the folder of a study that was run",
+    "Run `ionscape run STUDY.toml --out DIR` first, then `ionscape report DIR`.",
+    largest_MB=1024,
+)
 _REMEDY = "Run `ionscape run` again; it writes results.json anew from the stored calculations."
 
 
@@ -132,17 +138,7 @@ def _refusal(found: str, path: Path) -> InputError:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(
-            "no such file",
-            where=str(path),
-            expected="the folder of a study that was run",
-            remedy="Run `ionscape run STUDY.toml --out DIR` first, then `ionscape report DIR`.",
-        )
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _refusal(f"cannot be read ({error})", path) from None
+    data = json_of(path, RESULTS)
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         found = data.get("format") if isinstance(data, dict) else type(data).__name__
         raise _refusal(f"format {found!r}", path)

@@ -6,6 +6,7 @@ The atomic densities are the exact Fourier transforms of the X-ray form factors 
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +21,9 @@ from scipy.optimize import brentq
 from scipy.special import erfc
 
 from ionscape.errors import InputError, unreadable
+from ionscape.files import Wanted, check_file, text_of
 from ionscape.results import frozen
+from ionscape.structures.file_checks import check_cube, check_grid, check_poscar
 from ionscape.structures.supercells import plane_spacings
 from ionscape.units import Array, Density, Length, Number, Unit
 
@@ -28,6 +31,12 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
     from pymatgen.io.vasp import Chgcar
 
+DENSITY = Wanted(
+    "a charge density",
+    "a CHGCAR, AECCAR or cube file of a periodic calculation",
+    "Check the path and that the file is complete; cube files must end in .cube.",
+    largest_MB=4096,
+)
 #: Gaussians of the form factor narrower than this (σ < 0.016 Å), and its constant, are the point-like core; Å².
 NARROWEST_WIDTH = 0.02
 #: Bohr radius in Å.
@@ -246,26 +255,41 @@ def read_density(path: str | Path) -> DensityGrid:
     InputError
         If the file is missing, is none of these, or its grid does not span one whole cell.
     """
+    from ionscape.structures.exchange import check_structure
+
     file = Path(path)
+    check_file(file, DENSITY)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _read_cube(file) if ".cub" in file.name.lower() else _read_chgcar(file)
+            grid = _read_cube(file) if ".cub" in file.name.lower() else _read_chgcar(file)
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001  parsers raise anything; one clear error leaves here
         raise unreadable(
             error,
-            "a charge density",
+            DENSITY.name,
             where=str(path),
-            expected="a CHGCAR, AECCAR or cube file of a periodic calculation",
-            remedy="Check the path and that the file is complete; cube files must end in .cube.",
+            expected=DENSITY.expected,
+            remedy=DENSITY.remedy,
         ) from None
+    check_structure(grid.structure, where=str(path))
+    if not np.isfinite(grid.values).all():
+        raise InputError(
+            "a density that is not a finite number",
+            where=str(path),
+            expected="finite numbers",
+            remedy=DENSITY.remedy,
+        )
+    return grid
 
 
 def _read_chgcar(file: Path) -> DensityGrid:
     from pymatgen.io.vasp import Chgcar
 
+    text = text_of(file, DENSITY)
+    check_poscar(text)
+    check_grid(text)
     grid = density_of(Chgcar.from_file(str(file)))
     return DensityGrid(grid.values, grid.structure, str(file))
 
@@ -275,8 +299,9 @@ def _read_cube(file: Path) -> DensityGrid:
 
     from ionscape.structures.exchange import to_structure
 
-    with file.open() as stream:
-        cube = read_cube(stream)
+    text = text_of(file, DENSITY)
+    check_cube(text)
+    cube = read_cube(io.StringIO(text))
     atoms = cube["atoms"]
     atoms.pbc = True
     atoms.positions -= cube["origin"]

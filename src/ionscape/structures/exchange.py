@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ionscape.errors import InputError, unreadable
+from ionscape.files import Wanted, check_file, json_of, text_of
+from ionscape.structures.file_checks import FARTHEST_CELL, check_cif, check_poscar, check_xyz
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -23,6 +25,18 @@ if TYPE_CHECKING:
 
 #: No two atoms of a condensed phase come closer than this (H–H in H2 is 0.74 Å); Å.
 SHORTEST_DISTANCE = 0.6
+#: Beyond these it is no crystal: atoms, length of a lattice vector in Å, volume per atom in Å³ (diamond: 5.7).
+MOST_ATOMS = 200_000
+LONGEST_VECTOR = 10_000.0
+LEAST_VOLUME_PER_ATOM = 1.0
+STRUCTURE = Wanted(
+    "a crystal structure",
+    "a structure file (CIF, POSCAR, extxyz, …)",
+    "Check the path; relative paths start at the current folder, in a study file at its folder.",
+    largest_MB=1024,
+)
+#: Names of files that begin as a POSCAR does.
+POSCARS = ("POSCAR", "CONTCAR", "CHGCAR", "AECCAR", "LOCPOT", "PARCHG")
 #: Site property of pymatgen with three flags a site: whether each Cartesian coordinate may move.
 SELECTIVE = "selective_dynamics"
 
@@ -39,13 +53,7 @@ def read_structure(path: str | Path) -> Structure:
         overlapping atoms.
     """
     file = Path(path)
-    if not file.is_file():
-        raise InputError(
-            "no such file" if not file.exists() else "not a file",
-            where=str(path),
-            expected="a structure file (CIF, POSCAR, extxyz, …)",
-            remedy="Check the path; relative paths start at the current folder, in a study file at its folder.",
-        )
+    check_file(file, STRUCTURE)
     structure = _parse(file)
     check_structure(structure, where=str(path))
     return structure
@@ -59,6 +67,12 @@ def _parse(file: Path) -> Structure:
         try:
             if file.suffix.lower() in {".xyz", ".extxyz", ".traj"}:
                 return _parse_with_ase(file)
+            if file.suffix.lower() in {".json", ".yaml", ".yml"}:
+                return Structure.from_dict(json_of(file, STRUCTURE))
+            if file.suffix.lower() in {".vasp", ".poscar"} or any(name in file.name for name in POSCARS):
+                check_poscar(text_of(file, STRUCTURE))
+            if ".cif" in file.name.lower():
+                check_cif(text_of(file, STRUCTURE))
             try:
                 return Structure.from_file(file)
             except ValueError as error:
@@ -80,11 +94,20 @@ def _parse(file: Path) -> Structure:
 def _parse_with_ase(file: Path) -> Structure:
     from ase.io import read
 
+    if file.suffix.lower() in {".xyz", ".extxyz"}:
+        with file.open("rb") as lines:
+            check_xyz(lines)
+
     return to_structure(read(file, index=-1))
 
 
 def check_structure(structure: Structure, *, where: str) -> None:
-    """Raise `InputError` unless `structure` is ordered, made of known elements, and free of overlaps."""
+    """Raise `InputError` unless `structure` is a crystal.
+
+    Its cell has a volume, its numbers are finite and not absurd, it is ordered, made of known elements and free of
+    overlaps.
+    """
+    _check_numbers(structure, where)
     disordered = [str(site.species) for site in structure if not site.is_ordered]
     if disordered:
         raise InputError(
@@ -102,6 +125,32 @@ def check_structure(structure: Structure, *, where: str) -> None:
             remedy="Replace the dummy species by real elements.",
         )
     _check_distances(structure, where)
+
+
+def _check_numbers(structure: Structure, where: str) -> None:
+    matrix, fractional = structure.lattice.matrix, structure.frac_coords
+    atoms, longest = len(structure), float(np.abs(matrix).max())
+    finite = np.isfinite(matrix).all() and np.isfinite(fractional).all()
+    volume = abs(float(np.linalg.det(matrix))) if finite and longest <= LONGEST_VECTOR else 0.0
+    if not finite:
+        found = "a lattice vector or coordinate that is not a finite number"
+    elif not 0 < atoms <= MOST_ATOMS:
+        found = f"{atoms} atoms"
+    elif longest > LONGEST_VECTOR:
+        found = f"a lattice vector of {longest:.3g} Å"
+    elif volume < LEAST_VOLUME_PER_ATOM * atoms:
+        found = f"a cell of {volume:.3g} Å³ for {atoms} atoms"
+    elif np.abs(fractional).max() > FARTHEST_CELL:
+        found = f"an atom {np.abs(fractional).max():.3g} cells away"
+    else:
+        return
+    raise InputError(
+        found,
+        where=where,
+        expected=f"1 to {MOST_ATOMS} atoms, lattice vectors of at most {LONGEST_VECTOR:g} Å and at least "
+        f"{LEAST_VOLUME_PER_ATOM:g} Å³ per atom",
+        remedy="Check cell, units and numbers in the file.",
+    )
 
 
 def _is_element(specie: object) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ionscape.errors import InputError
+from ionscape.files import path_inside
 from ionscape.phases.table import Phase, phase_table, polymorphs
 from ionscape.structures.charges import formal_charges
 from ionscape.structures.exchange import read_structure
@@ -39,7 +40,7 @@ def crystal_of(table: CrystalTable, folder: Path, where: str) -> Crystal:
     if table.structure.startswith(PACKAGED):
         crystal = _packaged(table.structure.removeprefix(PACKAGED))
     else:
-        structure = read_structure(folder / table.structure)
+        structure = read_structure(path_inside(folder, table.structure, where=where))
         crystal = Crystal(structure.composition.reduced_formula, structure, {}, Path(table.structure).name)
     foreign = set(table.charges) - {element.symbol for element in crystal.structure.composition.elements}
     if foreign:

@@ -15,6 +15,7 @@ from typing import Any
 from ionscape.errors import InputError
 from ionscape.levels.registry import Level
 from ionscape.study import tasks
+from ionscape.study.catalogue import Catalogue
 from ionscape.study.engine import end_orphans, engine_of
 from ionscape.study.lab import Laboratory
 from ionscape.study.pipeline import StageRecord, begin, run_stages, stages_of
@@ -187,10 +188,10 @@ def study_status(folder: Path) -> StudyStatus:
     data = _run_file(folder)
     store = store_of(folder)
     stages = {name: record["state"] for name, record in data["stages"].items()}
-    keys = list(store.finished())
-    corrupt = [key for key in keys if store.damage(key, rehash=False) is not None]
+    damaged = {row.key: bool(row.damage) for row in Catalogue(store).rows()}
+    corrupt = [key for key, bad in damaged.items() if bad]
     at_it = occupant_of(folder), running_calculations(store)
-    return StudyStatus(stages, len(keys) - len(corrupt), corrupt, store.unfinished(), *at_it)
+    return StudyStatus(stages, len(damaged) - len(corrupt), corrupt, store.unfinished(), *at_it)
 
 
 def store_of(folder: Path) -> Store:
@@ -209,9 +210,10 @@ def store_of(folder: Path) -> Store:
 def _run_file(folder: Path) -> dict[str, Any]:
     try:
         data: dict[str, Any] = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-        if not (isinstance(data["stages"], dict) and isinstance(data["store"], str)):
+        states = [record["state"] for record in data["stages"].values()]
+        if not (isinstance(data["store"], str) and all(isinstance(state, str) for state in states)):
             raise TypeError
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(
             "holds no study (no readable run.json)",
             where=str(folder),

@@ -20,6 +20,7 @@ from ionscape.doping.settings import DopingRoute, DopingSettings, Repeats
 from ionscape.dynamics.learning_plan import LearningPlan
 from ionscape.dynamics.settings import DynamicsPlan
 from ionscape.errors import InputError, nearest
+from ionscape.files import Wanted, text_of
 from ionscape.interfaces.settings import MatchPlan, SurfacesPlan
 from ionscape.levels.calculation import RelaxationSettings
 from ionscape.migration.plan import MigrationPlan
@@ -33,6 +34,8 @@ from ionscape.study.electronic import ElectronicTable
 from ionscape.study.interfaces import InterfaceTable
 from ionscape.study.resources import EngineSettings
 from ionscape.transport.plan import TransportPlan
+
+STUDY = Wanted("a text", "a study file (TOML)", "Check the path; examples are in studies/.", largest_MB=4)
 
 
 class About(Settings):
@@ -219,18 +222,10 @@ def read_engine(path: str | Path) -> EngineSettings:
 
 
 def _toml(path: str | Path) -> tuple[str, dict[str, Any]]:
+    text = text_of(Path(path), STUDY)
     try:
-        text = Path(path).read_text(encoding="utf-8")
         return text, tomllib.loads(text)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise InputError(
-            f"cannot be read ({reason})",
-            where=str(path),
-            expected="a study file (TOML)",
-            remedy="Check the path; examples are in studies/.",
-        ) from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"not valid TOML ({error})",
             where=str(path),

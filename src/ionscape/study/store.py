@@ -11,15 +11,20 @@ Layout of a store::
         relaxation.traj, …            what the calculation wrote besides
     working/abcd…/                    a calculation in progress, or interrupted: its checkpoint
     locks/abcd….lock                  who is calculating (an advisory lock that dies with its process)
+    index/ab.jsonl                    a few words of each, for listings (`study.catalogue`); may be deleted
     engine/1234/                      scratch files of the workers of a run, removed at its end or by the next run
 
 A folder appears under ``calculations`` by one rename, after its files are on disk: whoever looks sees nothing or
 everything. Two runs may share a store; the second asker of a key waits for the first, then reads.
+
+On network file systems the answer to a rename may be lost and the rename asked again, so that it fails although it
+happened: what counts is the folder that is there. A stale handle is opened again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -33,9 +38,12 @@ from ionscape.errors import StoreError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-RESULT = "result.json"
+INPUT, RESULT, PROVENANCE = "input.json", "result.json", "provenance.json"
 MARKER = "store.json"
-FOLDERS = ("calculations", "working", "locks")
+CALCULATIONS = "calculations"
+FOLDERS = (CALCULATIONS, "working", "locks")
+#: Attempts at a file whose handle is stale: on a network file system another host replaced it.
+ATTEMPTS = 3
 
 
 def request_key(request: Mapping[str, Any]) -> str:
@@ -48,6 +56,16 @@ def request_key(request: Mapping[str, Any]) -> str:
         request = {**request, "level": {name: value for name, value in level.items() if name != "address"}}
     text = json.dumps(request, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def is_key(name: str) -> bool:
+    """Tell whether `name` is that of a calculation: file systems leave files of their own beside them."""
+    return len(name) == 64 and set(name) <= set("0123456789abcdef")
+
+
+def names_in(folder: Path) -> Iterator[str]:
+    """Yield the names in a folder."""
+    return (path.name for path in folder.iterdir())
 
 
 class Store:
@@ -70,7 +88,7 @@ class Store:
 
     def folder(self, key: str) -> Path:
         """Return the folder of the finished calculation `key`, existing or not."""
-        return self.root / "calculations" / key[:2] / key
+        return self.root / CALCULATIONS / key[:2] / key
 
     def working_folder(self, key: str) -> Path:
         """Return the folder in which `key` is being calculated; what an interrupted run left is in it."""
@@ -82,14 +100,17 @@ class Store:
 
     def finished(self) -> Iterator[str]:
         """Yield the keys of all finished calculations."""
-        for prefix in sorted((self.root / "calculations").glob("??")):
-            for folder in sorted(prefix.iterdir()):
-                yield folder.name
+        for prefix in self.prefixes():
+            yield from sorted(filter(is_key, names_in(self.root / CALCULATIONS / prefix)))
+
+    def prefixes(self) -> list[str]:
+        """Return the first two letters of all keys that may be finished: folders of `CALCULATIONS`."""
+        return sorted(path.name for path in (self.root / CALCULATIONS).glob("[0-9a-f][0-9a-f]") if path.is_dir())
 
     def unfinished(self) -> list[str]:
         """Return the keys of calculations that were begun and are not finished."""
         working = self.root / "working"
-        return sorted(path.name for path in working.iterdir() if path.name not in self)
+        return sorted(name for name in filter(is_key, names_in(working)) if name not in self)
 
     def read(self, key: str, name: str = RESULT) -> dict[str, Any]:
         """Return the JSON file `name` of the finished calculation `key`, after checking its hash.
@@ -101,12 +122,12 @@ class Store:
         """
         folder = self.folder(key)
         try:
-            manifest = json.loads((folder / MANIFEST).read_text())
-            content = (folder / name).read_bytes()
+            manifest = json.loads(_content(folder / MANIFEST))
+            content = _content(folder / name)
             if _sha256(content) != manifest[name]:
                 raise _altered(folder, f"{name} was changed after it was stored")
             data: dict[str, Any] = json.loads(content)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise _altered(folder, f"{name} cannot be read ({error})") from None
         return data
 
@@ -122,7 +143,8 @@ class Store:
                 try:
                     yield
                 finally:
-                    path.unlink(missing_ok=True)
+                    with contextlib.suppress(OSError):  # a file that is left locks nobody out
+                        path.unlink()
                 return
 
     def publish(self, key: str, files: Mapping[str, Any]) -> None:
@@ -139,8 +161,16 @@ class Store:
         for path in (*working.iterdir(), working):
             _flush(path)
         final.parent.mkdir(parents=True, exist_ok=True)
-        working.rename(final)
+        self._rename(working, final)
         _flush(final.parent)
+
+    def _rename(self, working: Path, final: Path) -> None:
+        try:
+            working.rename(final)
+        except OSError:
+            if not final.is_dir() or self.damage(final.name) is not None:
+                raise
+            self.discard_work(final.name)  # it happened, or another host was faster
 
     def discard_work(self, key: str) -> None:
         """Remove the working folder of `key`."""
@@ -153,17 +183,17 @@ class Store:
         """
         folder = self.folder(key)
         try:
-            manifest = json.loads((folder / MANIFEST).read_text())
+            manifest = json.loads(_content(folder / MANIFEST))
             present = {path.name for path in folder.iterdir()} - {MANIFEST}
             if present != set(manifest):
                 odd = ", ".join(sorted(present ^ set(manifest)))
                 return f"files missing or added: {odd}"
             for name, digest in manifest.items() if rehash else ():
-                if _sha256((folder / name).read_bytes()) != digest:
+                if _sha256(_content(folder / name)) != digest:
                     return f"{name} was changed after it was stored"
-            if rehash and request_key(json.loads((folder / "input.json").read_text())) != key:
+            if rehash and request_key(json.loads(_content(folder / INPUT))) != key:
                 return "input.json is not the request this folder is named after"
-        except (OSError, ValueError, AttributeError, TypeError) as error:
+        except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
             return f"cannot be read ({error})"
         return None
 
@@ -212,10 +242,23 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def _content(path: Path) -> bytes:
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+    return path.read_bytes()
+
+
 def _flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:  # some file systems flush no folders
+        if error.errno != errno.EINVAL:
+            raise
     finally:
         os.close(descriptor)
 

@@ -24,9 +24,10 @@ from ionscape import __version__
 from ionscape.errors import CalculationError, InputError
 from ionscape.levels.allocation import AllocationEnd, stop_if_over
 from ionscape.structures.exchange import fixed_coordinates, hold
+from ionscape.study.catalogue import Catalogue
 from ionscape.study.progress import steps_so_far
 from ionscape.study.running import sign
-from ionscape.study.store import Store, request_key
+from ionscape.study.store import INPUT, PROVENANCE, RESULT, Store, request_key
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -243,7 +244,9 @@ def _calculate(request: dict[str, Any], key: str, store: Store, threads: int) ->
     except CalculationError as error:
         result = {"failure": str(error)}
     provenance = _provenance(time.monotonic() - started, threads, _device(request, desk))
-    store.publish(key, {"input.json": request, "result.json": result, "provenance.json": provenance})
+    files = {INPUT: request, RESULT: result, PROVENANCE: provenance}
+    store.publish(key, files)
+    Catalogue(store).note(key, files)
 
 
 def _relaxation(request: dict[str, Any], desk: Desk) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from ionscape.errors import InputError
+from ionscape.files import Wanted, json_of
 from ionscape.results import Failure, frozen
 from ionscape.transport.conductivity import CM2_PER_S_PER_A2_PER_FS, ConductivityBound
 from ionscape.transport.diffusion import Diffusion, NotDiffusive
@@ -20,6 +20,9 @@ from ionscape.units import Temperature, Unit
 
 FILE = "transport.json"
 _REMEDY = "Give files that `ionscape transport --out` or `--json` wrote, or folders that hold transport.json."
+RESULTS = Wanted("JSON", "results of `ionscape transport`", _REMEDY)
+#: Numbers of a record that are read again where it has them, each at least 0.
+_COUNTS = ("run_time_ps", "needed_ps", "diffusive_from_ps", "group_size", "hops_per_ion", "n_ions", "n_frames")
 
 
 def transport_record(result: TransportResult) -> dict[str, Any]:
@@ -226,13 +229,7 @@ def read_runs(paths: Iterable[str | Path]) -> tuple[list[StoredRun], dict[str, s
 
 def _records(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
     file = path / FILE if path.is_dir() else path
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not JSON"
-        raise InputError(
-            reason, where=str(file), expected="results of `ionscape transport`", remedy=_REMEDY
-        ) from None
+    data = json_of(file, RESULTS)
     several = data if isinstance(data, list) else [data]
     for record in several:
         if not isinstance(record, dict) or not {"temperature_K", "D_cm2_per_s"} <= record.keys():
@@ -246,6 +243,7 @@ def _records(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def _stored(source: str, record: Mapping[str, Any]) -> StoredRun | Failure:
+    _check_record(source, record)
     kelvin, found = record["temperature_K"], record["D_cm2_per_s"]
     if not _positive(kelvin):
         return Failure("its temperature is not known: analyse it again with --temperature-K")
@@ -263,6 +261,35 @@ def _stored(source: str, record: Mapping[str, Any]) -> StoredRun | Failure:
     density = record.get("squared_charge_density_e2_per_A3")
     known = float(density or 0) if _positive(density) else Failure("the density of the mobile ions is not known")
     return StoredRun(source, float(kelvin), outcome, known)
+
+
+def _check_record(source: str, record: Mapping[str, Any]) -> None:
+    """Raise `InputError` if a number that is read from a record is none, or D lies outside its own interval."""
+    for key in _COUNTS:
+        if key in record and not (_positive(record[key]) or record[key] == 0):
+            raise _altered(f"{key} = {record[key]!r}", source, "a number of at least 0")
+    density = record.get("squared_charge_density_e2_per_A3")
+    if not isinstance(density, int | float | dict | None):
+        raise _altered(f"squared_charge_density_e2_per_A3 = {density!r}", source, "a number of e²/Å³")
+    found, tensor = record["D_cm2_per_s"], record.get("D_tensor_cm2_per_s")
+    if isinstance(found, dict) and all(_positive(found.get(key)) for key in ("value", "low95", "high95")):
+        if not found["low95"] <= found["value"] <= found["high95"]:
+            raise _altered("a value outside its own interval", f"{source}, D_cm2_per_s", "low95 ≤ value ≤ high95")
+    elif not isinstance(found, dict | None):
+        raise _altered(f"D_cm2_per_s = {found!r}", source, "value, low95 and high95, each above 0")
+    if tensor is not None and not _is_tensor(tensor):
+        raise _altered("D_tensor_cm2_per_s is no tensor", source, "three rows of three numbers")
+
+
+def _is_tensor(tensor: Any) -> bool:
+    rows = isinstance(tensor, list) and all(isinstance(row, list) for row in tensor)
+    if not rows or [len(row) for row in tensor] != [3, 3, 3]:
+        return False
+    return all(isinstance(x, int | float) and math.isfinite(x) for row in tensor for x in row)
+
+
+def _altered(found: str, source: str, expected: str) -> InputError:
+    return InputError(found[:200], where=source, expected=expected, remedy=_REMEDY)
 
 
 def _positive(value: Any) -> bool:

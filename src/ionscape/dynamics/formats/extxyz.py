@@ -11,7 +11,16 @@ import numpy as np
 
 from ionscape.dynamics.formats.lammps_run import FEMTOSECONDS, run_beside
 from ionscape.dynamics.formats.source import Frame, Header, Types, different_atoms, elements_of, malformed
-from ionscape.dynamics.formats.text import INCOMPLETE, LABEL, SKIP, Window, empty_labels, frames_of, read_table
+from ionscape.dynamics.formats.text import (
+    INCOMPLETE,
+    LABEL,
+    SKIP,
+    Window,
+    atoms_told,
+    empty_labels,
+    frames_of,
+    read_table,
+)
 from ionscape.errors import InputError
 from ionscape.units import Array, Indices
 
@@ -58,7 +67,7 @@ class ExtendedXyz:
                 raise malformed(f"{self.path}, frame {count}", "no number of atoms", "an extended XYZ file")
             return None
         where, keys = f"{self.path}, frame {count}", _keys(head[2])
-        table = np.empty((int(head[1]), 3))
+        table = np.empty((atoms_told([head[1]], where), 3))
         labels = empty_labels(len(table))
         if self._hashes is not None and len(labels) != len(self._hashes):
             raise different_atoms(where, f"{len(labels)} atoms", f"{len(self._hashes)}")

@@ -18,7 +18,15 @@ from ionscape.dynamics.formats.lammps_run import (
     steps_apart,
 )
 from ionscape.dynamics.formats.source import Frame, Header, Types, different_atoms, elements_of, malformed
-from ionscape.dynamics.formats.text import INCOMPLETE, Window, columns_of, empty_labels, frames_of, read_table
+from ionscape.dynamics.formats.text import (
+    INCOMPLETE,
+    Window,
+    atoms_told,
+    columns_of,
+    empty_labels,
+    frames_of,
+    read_table,
+)
 from ionscape.units import Array, Indices
 
 _HEADER = re.compile(
@@ -150,7 +158,7 @@ class LammpsDump:
             return None
         where = f"{self.path}, step {int(head['step'])}"
         self._check_columns(head, where)
-        table = np.empty((int(head["atoms"]), len(self._wanted)))
+        table = np.empty((atoms_told([head["atoms"]], where), len(self._wanted)))
         if count and len(table) != self._atoms:
             raise different_atoms(where, f"{len(table)} atoms", f"{self._atoms}")
         self._atoms = len(table)

@@ -18,7 +18,7 @@ from ionscape.dynamics.formats import (
 from ionscape.dynamics.formats.source import Source, Types
 from ionscape.dynamics.formats.text import opened
 from ionscape.dynamics.recording import MAGIC
-from ionscape.errors import InputError
+from ionscape.errors import InputError, unreadable
 
 KNOWN = (
     "VASP (XDATCAR, vasprun.xml, vaspout.h5), LAMMPS dump, extended XYZ, ASE .traj, H5MD, "
@@ -44,7 +44,21 @@ def sources_of(paths: Sequence[Path], types: Types = None) -> tuple[Source, ...]
     ]
     needs = any(path.suffix.lower() in simulation_packages.SUFFIXES for path in paths)
     topology = structures[0] if structures and needs else None
-    return tuple(_source(path, types, topology) for path in paths if path != topology)
+    return tuple(_opened(path, types, topology) for path in paths if path != topology)
+
+
+def _opened(path: Path, types: Types, topology: Path | None) -> Source:
+    try:
+        source = _source(path, types, topology)
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001  damaged files make readers raise anything
+        raise unreadable(
+            error, "a trajectory", where=str(path), expected=KNOWN, remedy="Check that it was copied whole."
+        ) from None
+    if not source.header.symbols:
+        raise InputError("no atoms", where=str(path), expected=KNOWN, remedy="Check that the run wrote it.")
+    return source
 
 
 def _source(path: Path, types: Types, topology: Path | None) -> Source:

@@ -7,7 +7,7 @@ import gzip
 import lzma
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Self, TypeVar
 
@@ -16,6 +16,7 @@ from numba import njit
 
 from ionscape.dynamics.trajectory import TrajectoryWarning
 from ionscape.errors import InputError
+from ionscape.files import Wanted, check_file
 from ionscape.units import Array, Indices
 
 _T = TypeVar("_T")
@@ -25,12 +26,24 @@ WINDOW = 1 << 22
 SKIP, LABEL = -1, -2
 #: What `read_table` returns instead of the end of the table.
 INCOMPLETE = -1
+#: Atoms and bytes of a frame, and bytes of a line, at most: a file that tells more is damaged.
+MOST_ATOMS = 20_000_000
+LARGEST_FRAME = 1 << 31
+LONGEST_LINE = 1 << 24
+#: Trajectories are streamed: they may have any size.
+TRAJECTORY = Wanted(
+    "a trajectory",
+    "the file of a trajectory",
+    "Check the path; relative paths start at the current folder.",
+    1 << 30,
+)
 _POWERS = 10.0 ** np.arange(23)
 _OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 
 
 def opened(path: Path) -> IO[bytes]:
     """Return the file open for reading, decompressed if it is a gzip, bzip2 or xz file."""
+    check_file(path, TRAJECTORY)
     try:
         with path.open("rb") as file:
             start = file.read(6)
@@ -62,6 +75,7 @@ class Window:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file = opened(path)
         self._done = False
         self.data = b""
@@ -82,8 +96,18 @@ class Window:
         unused = self.data[self.position :]
         try:
             new = self._file.read(max(WINDOW, len(unused)))
-        except (EOFError, zlib.error, lzma.LZMAError):
+        except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+            if getattr(error, "errno", None) is not None:  # the disk; damaged streams of gzip and bzip2 have none
+                raise
             new, self.cut = b"", True
+        endless = len(unused) > LONGEST_LINE and b"\n" not in unused[-LONGEST_LINE:]
+        if len(unused) > LARGEST_FRAME or endless:
+            raise InputError(
+                f"a {'line' if endless else 'frame'} of more than {len(unused) >> 20} MB",
+                where=str(self._path),
+                expected=f"frames of at most {MOST_ATOMS} atoms",
+                remedy="Check that the file is a trajectory, and whole.",
+            )
         if not new:
             self._done = True
             new = b"\n" if _only_newline_missing(unused) else b""
@@ -97,6 +121,25 @@ class Window:
     def rest(self) -> bytes:
         """Return what is in sight and not used up, without white space at its ends."""
         return self.data[self.position :].strip()
+
+
+def atoms_told(words: Sequence[bytes], where: str) -> int:
+    """Return the number of atoms that a file tells, the sum of `words`.
+
+    Raises
+    ------
+    InputError
+        If it is no number from 1 to `MOST_ATOMS`.
+    """
+    counts = [int(word) if word.isdigit() and len(word) < 12 else -1 for word in words]
+    if counts and min(counts) >= 0 and 0 < sum(counts) <= MOST_ATOMS:
+        return sum(counts)
+    raise InputError(
+        f"{b' '.join(words)[:60].decode(errors='replace') or 'no number'} atoms",
+        where=where,
+        expected=f"1 to {MOST_ATOMS} atoms in a frame",
+        remedy="The file is damaged there: write it again.",
+    )
 
 
 def _only_newline_missing(data: bytes) -> bool:

@@ -20,6 +20,7 @@ from ionscape.dynamics.formats.source import (
 from ionscape.dynamics.formats.text import (
     INCOMPLETE,
     Window,
+    atoms_told,
     columns_of,
     empty_labels,
     frames_of,
@@ -127,10 +128,8 @@ class Xdatcar:
 
     def _symbols_of(self, names_line: bytes, counts_line: bytes) -> tuple[str, ...]:
         names = names_line.decode(errors="replace").split()
-        try:
-            counts = [int(word) for word in counts_line.split()]
-        except ValueError as error:
-            raise malformed(str(self.path), f"the header cannot be read ({error})", "an XDATCAR file") from None
+        atoms_told(counts_line.split(), str(self.path))
+        counts = [int(word) for word in counts_line.split()]
         if len(names) != len(counts) or not counts:
             raise malformed(str(self.path), f"{len(names)} elements with {len(counts)} counts", "an XDATCAR file")
         labels = [name for name, count in zip(names, counts, strict=True) for _ in range(count)]
