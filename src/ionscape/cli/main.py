@@ -22,7 +22,7 @@ from ionscape.errors import InputError, IonscapeError
 #: Modules of this room that hold commands, in the order of the help.
 ROOMS = (
     "study", "structures", "doping", "stability", "contact", "surfaces", "interface", "dynamics", "potential",
-    "export", "transport", "migration", "electronic", "calibration", "installation",
+    "export", "transport", "migration", "electronic", "calibration", "installation", "completion",
 )  # fmt: skip
 
 
