@@ -54,7 +54,7 @@ def sources_hash() -> str:
 
 
 def _is_current(library: Path) -> bool:
-    """Tell whether `library` was built from these sources and by this file: sources are stamped, this file is older."""
+    """Tell whether `library` was built from these sources, whose stamp it bears, and after this file changed."""
     if not library.is_file() or library.stat().st_mtime < Path(__file__).stat().st_mtime:
         return False
     return sources_hash().encode() in library.read_bytes()
@@ -73,7 +73,7 @@ class BuildCore(build_ext):
         return []
 
     def build_extension(self, ext: Extension) -> None:
-        """Compile the sources, kernels once for each instruction set, and link; or take what was built in place."""
+        """Compile the sources, kernels once for each instruction set, and link; or take what is in place."""
         target = self.get_ext_fullpath(ext.name)
         if _is_current(IN_PLACE):
             Path(target).parent.mkdir(parents=True, exist_ok=True)

@@ -1,14 +1,16 @@
-"""What users install: wheel and sdist, built here, installed into an empty environment, and used from elsewhere."""
+"""What users install: wheel and sdist, built, installed into an empty environment, and used from elsewhere."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import venv
 import zipfile
 from dataclasses import dataclass
@@ -39,6 +41,7 @@ class Environment:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         done = subprocess.run(
             [str(word) for word in command],
+            check=False,
             cwd=self.folder,
             env=kept | {"NUMBA_DISABLE_JIT": "1"},
             capture_output=True,
@@ -66,6 +69,7 @@ def built(tree: Path, hook: str, out: Path, **environment: str) -> Path:
     """Return the file that a hook of the build backend makes of `tree`."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", BUILD, hook, str(out)],
+        check=False,
         cwd=tree,
         env=os.environ | environment,
         capture_output=True,
@@ -79,10 +83,10 @@ def installed(wheel: Path, folder: Path) -> Environment:
     """Return an environment that holds `wheel`, and the libraries of this one behind it."""
     venv.create(folder / "venv", with_pip=False, symlinks=True)
     python = folder / "venv" / "bin" / "python"
-    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", "--quiet"]
-    subprocess.run([*command, "--disable-pip-version-check", str(wheel)], check=True, capture_output=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--no-deps", "--no-index", str(wheel)], check=True, capture_output=True)
     place = sysconfig.get_path("purelib", vars={"base": str(folder / "venv"), "platbase": str(folder / "venv")})
-    # A path in a .pth file is searched, but the .pth files there, such as the one of an editable ionscape, are not read.
+    # A path in a .pth file is searched, but .pth files there, such as that of an editable ionscape, are not read.
     Path(place, "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
     (folder / "elsewhere").mkdir()
     return Environment(python, folder / "elsewhere")
@@ -163,10 +167,8 @@ def test_the_wheel_brings_the_core_and_a_machine_without_compiler_does_without(
 
 
 def test_every_extra_named_in_the_documentation_exists() -> None:
-    import re
-    import tomllib
-
-    extras = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
     pages = [*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")]
     named = {
         name

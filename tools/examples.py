@@ -5,12 +5,13 @@
 A page's blocks are run in order, in an empty folder of the page:
 
 - a block with a ``title="NAME"`` in its first line is the file NAME;
-- a block ``console`` holds commands, each after ``$ ``, and what they print. ``ionscape …`` is run in this process,
-  anything else by a shell that sees the documentation's folder as ``$DOCS``.
+- a block ``console`` holds commands, each after ``$ ``, and what they print. ``ionscape …`` is run in this
+  process, anything else by a shell that sees the documentation's folder as ``$DOCS``.
 
-What is printed must be what stands there, word by word; numbers may differ by one part in a hundred, since processors
-round differently, and in a block of ``console sampled`` (random numbers, times) by anything. A line ``…``, one a
-command at most, stands for any lines. ``--refresh`` writes what was printed into the pages, ``…`` and what follows it apart.
+What is printed must be what stands there, word by word. Numbers may differ by one part in a hundred, since
+processors round differently, and in a block ``console sampled`` (random numbers, times) by anything. A line
+``…``, one a command at most, stands for any lines. ``--refresh`` writes what was printed into the pages,
+commands with ``…`` apart.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ ANY = "…"
 
 @dataclass(frozen=True)
 class Printed:
-    """A command of a page, what stands below it, and what it printed; ``sampled`` where numbers are not compared."""
+    """A command of a page, what stands below it, what it printed, and whether its numbers are left alone."""
 
     command: str
     written: str
@@ -77,7 +78,9 @@ def run(command: str, folder: Path) -> str:
     if command.startswith("ionscape "):
         return _in_process(shlex.split(command)[1:], folder)
     environment = {**os.environ, "DOCS": str(DOCS)}
-    done = subprocess.run(["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"{command}: exit code {done.returncode}\n{done.stderr}")
     return done.stdout
@@ -102,7 +105,9 @@ def alike(written: str, printed: str, *, sampled: bool = False) -> bool:
     if len(lines) > 2:
         raise ValueError("one ellipsis a command")
     if len(lines) == 1:
-        return len(lines[0]) == len(seen) and all(_same(*pair, sampled) for pair in zip(lines[0], seen, strict=True))
+        return len(lines[0]) == len(seen) and all(
+            _same(*pair, sampled) for pair in zip(lines[0], seen, strict=True)
+        )
     first, last = lines[0], lines[-1]
     if len(seen) < len(first) + len(last):
         return False
@@ -126,12 +131,13 @@ def _same(written: list[str], printed: list[str], sampled: bool) -> bool:
 def _near(one: str, other: str) -> bool:
     """Tell whether two numbers differ by no more than the tolerance, or by two units of the last place."""
     a, b = (float(number.replace("−", "-")) for number in (one, other))
-    place = 10.0 ** -max(len(number.partition(".")[2]) for number in (one, other)) if "e" not in one + other else 0.0
-    return abs(a - b) <= max(TOLERANCE * max(abs(a), abs(b)), 2.5 * place)
+    places = max(len(number.partition(".")[2]) for number in (one, other))
+    last = 0.0 if "e" in one + other else 10.0**-places
+    return abs(a - b) <= max(TOLERANCE * max(abs(a), abs(b)), 2.5 * last)
 
 
 def refreshed(text: str, outcomes: list[Printed]) -> str:
-    """Return the page with what was printed; blocks with an ellipsis and sampled ones that hold stay as they are."""
+    """Return the page with what was printed; what holds, and what has an ellipsis, stays as it is."""
     for one in outcomes:
         if one.holds() or f"\n{ANY}\n" in f"\n{one.written}":
             continue

@@ -3,7 +3,7 @@
     python tools/notebooks.py            run them and store what they show
     python tools/notebooks.py --check    run them and compare what they print with what is stored
 
-Printed numbers may differ by one part in a hundred (`examples`), those of a cell with the tag ``sampled`` by anything.
+Printed numbers may differ by one part in a hundred (`examples`), in a cell with the tag ``sampled`` by anything.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def executed(path: Path) -> Any:
     client = NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(path.parent)}})
     notebook = client.execute()
     for cell in notebook.cells:
-        cell.metadata.pop("execution", None)    # times of day would change every time
+        cell.metadata.pop("execution", None)  # times of day would change every time
     return notebook
 
 
@@ -45,7 +45,7 @@ def differences(path: Path) -> Iterator[str]:
     for before, after in zip(stored.cells, executed(path).cells, strict=True):
         sampled = "sampled" in before.metadata.get("tags", [])
         if not alike(printed(before), printed(after), sampled=sampled):
-            yield f"{path.name}, {before.source.splitlines()[0]}: {printed(after)!r} in place of {printed(before)!r}"
+            yield f"{path.name}: {printed(after)!r} in place of {printed(before)!r}, below\n{before.source}"
 
 
 def printed(cell: Any) -> str:

@@ -1,7 +1,7 @@
-"""What the documentation site needs beyond MkDocs: pages made from the code and from notebooks, formulas without scripts.
+"""What the site needs beyond MkDocs: pages made from the code and from notebooks, formulas without scripts.
 
-Loaded by MkDocs as a hook (``mkdocs.yml``). Nothing is run and nothing is fetched: notebooks are shown with the outputs
-they were stored with, formulas become MathML.
+Loaded by MkDocs as a hook (``mkdocs.yml``). Nothing is run and nothing is fetched: notebooks are shown with the
+outputs they were stored with, formulas become MathML.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>
 
 
 def on_config(config: Any) -> Any:
-    """Complete the navigation: pages that no line names, and one page of the reference for each room of the code."""
+    """Complete the navigation: pages that no line names, and one page of the reference for each room."""
     named = str(config.nav)
     for folder, section in GATHERED.items():
-        pages = sorted(path.relative_to(config.docs_dir).as_posix() for path in Path(config.docs_dir, folder).glob("*.md"))
+        pages = sorted(f"{folder}/{path.name}" for path in Path(config.docs_dir, folder).glob("*.md"))
         _section(config.nav, section).extend(page for page in pages if f"'{page}'" not in named)
-    _section(_section(config.nav, "Reference"), "Python").extend({room: f"reference/python/{room}.md"} for room in rooms())
+    python = _section(_section(config.nav, "Reference"), "Python")
+    python.extend({room: f"reference/python/{room}.md"} for room in rooms())
     return config
 
 
@@ -62,13 +63,14 @@ def _mathml(found: re.Match[str]) -> str:
 
 
 def rooms() -> dict[str, list[str]]:
-    """Return the modules of the code that hold anything public, by room; the command line has a page of its own."""
+    """Return the modules that hold anything public, by room; the command line has a page of its own."""
     found: dict[str, list[str]] = {}
     root = PROJECT / "src" / "ionscape"
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
         if parts[0] != "cli" and not parts[-1].startswith("_") and _has_public_parts(path):
-            found.setdefault(parts[0] if len(parts) > 1 else "foundation", []).append(".".join(("ionscape", *parts)))
+            room = parts[0] if len(parts) > 1 else "foundation"
+            found.setdefault(room, []).append(".".join(("ionscape", *parts)))
     return found
 
 
