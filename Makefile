@@ -4,7 +4,8 @@ BIN := .venv/bin
 STUDY ?= studies/lzon-quick.toml
 OUT ?= runs/$(notdir $(basename $(STUDY)))
 
-.PHONY: install install-mp install-dft install-slurm install-browser study test lint bench soak docs phases clean
+.PHONY: install install-mp install-dft install-slurm install-browser install-docs study test lint bench soak docs \
+  examples phases clean
 
 install: .venv/installed
 
@@ -15,6 +16,12 @@ install: .venv/installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+install-docs: .venv/installed-docs    ## what builds the site and runs the notebooks
+
+.venv/installed-docs: .venv/installed requirements-docs.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off --no-deps -r requirements-docs.lock
 	touch $@
 
 install-mp: install      ## client of the Materials Project (large), for `--phases mp`
@@ -57,6 +64,7 @@ lint: install
 	$(BIN)/mypy
 
 bench: install          ## every benchmark, beside its peer; results in benchmarks/results
+	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/quick_study.py
 	$(BIN)/python benchmarks/ewald_ranking.py
 	$(BIN)/python benchmarks/chgnet_evaluation.py
@@ -72,9 +80,14 @@ soak: install           ## a study killed at random moments, again and again (ab
 phases: install         ## energies of all packaged phases at the embedded level (hours)
 	$(BIN)/python tools/relax_phases.py all --out src/ionscape/phases/data/energies/chgnet-0.3.0.json
 
-docs: install           ## reference of the study file and the command line, from the code
+docs: install-docs      ## reference pages from the code, then the site in site/; a warning is an error
 	$(BIN)/python tools/reference.py
 	$(BIN)/python tools/phase_pages.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --clean
+
+examples: install-docs  ## runs every command and notebook of the documentation, and writes down what they print
+	OMP_NUM_THREADS=1 $(BIN)/python tools/examples.py --refresh
+	OMP_NUM_THREADS=1 $(BIN)/python tools/notebooks.py
 
 clean:
-	rm -rf .venv build src/ionscape/potential/_core.* runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build site src/ionscape/potential/_core.* runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

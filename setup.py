@@ -23,6 +23,8 @@ from setuptools.modified import newer_group
 
 CORE = Path("src/ionscape/potential/core")
 NAME = "ionscape.potential._core"
+#: Where an editable installation leaves the library; a wheel of the same sources takes it from there.
+IN_PLACE = CORE.parent / ("_core.dll" if os.name == "nt" else "_core.so")
 #: No -ffast-math (a NaN must stay one) and no -march=native (a wheel goes elsewhere).
 FLAGS = [
     "-std=c++17",
@@ -51,6 +53,13 @@ def sources_hash() -> str:
     return digest.hexdigest()
 
 
+def _is_current(library: Path) -> bool:
+    """Tell whether `library` was built from these sources, whose stamp it bears, and after this file changed."""
+    if not library.is_file() or library.stat().st_mtime < Path(__file__).stat().st_mtime:
+        return False
+    return sources_hash().encode() in library.read_bytes()
+
+
 class BuildCore(build_ext):
     """Compiles and links the core as a library without a Python interface."""
 
@@ -64,14 +73,19 @@ class BuildCore(build_ext):
         return []
 
     def build_extension(self, ext: Extension) -> None:
-        """Compile the sources, kernels once for each instruction set, and link."""
+        """Compile the sources, kernels once for each instruction set, and link; or take what is in place."""
+        target = self.get_ext_fullpath(ext.name)
+        if _is_current(IN_PLACE):
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            if not Path(target).exists() or not IN_PLACE.samefile(target):
+                self.copy_file(str(IN_PLACE), target)
+            return
         kernels = [source for source in ext.sources if Path(source).name.startswith("kernel")]
         tasks = [(source, "", []) for source in ext.sources if source not in kernels]
         for variant, flags in VARIANTS.get(MACHINE, {"generic": []}).items():
             tasks += [(source, variant, flags) for source in kernels]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = list(pool.map(lambda task: self._compiled(Path(task[0]), *task[1:]), tasks))
-        target = self.get_ext_fullpath(ext.name)
         self.compiler.link_shared_object(objects, target, extra_postargs=["-pthread"], target_lang="c++")
 
     def _compiled(self, source: Path, variant: str, flags: list[str]) -> str:

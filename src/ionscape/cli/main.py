@@ -30,7 +30,7 @@ TRACEBACK = "IONSCAPE_TRACEBACK"
 #: Modules of this room that hold commands, in the order of the help.
 ROOMS = (
     "study", "structures", "doping", "stability", "contact", "surfaces", "interface", "dynamics", "potential",
-    "export", "transport", "migration", "electronic", "calibration", "installation",
+    "export", "transport", "migration", "electronic", "calibration", "installation", "completion",
 )  # fmt: skip
 
 

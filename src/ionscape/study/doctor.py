@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ionscape.units import Seconds
+
 
 @dataclass(frozen=True)
 class Finding:
-    """Outcome of one check: what was checked, whether it passed, and what was seen."""
+    """Outcome of one check: what was checked, whether it passed, what was seen, and how long it took."""
 
     check: str
     passed: bool
     detail: str
+    seconds: Seconds
 
 
 def examine() -> list[Finding]:
     """Return the findings of all checks; a check that breaks is a finding, not an error."""
-    findings = []
-    for name, check in CHECKS.items():
-        try:
-            findings.append(Finding(name, passed=True, detail=check()))
-        except Exception as error:  # noqa: BLE001  whatever broke is what the user wants to know
-            findings.append(Finding(name, passed=False, detail=f"{type(error).__name__}: {error}"))
-    return findings
+    return [_finding(name, check) for name, check in CHECKS.items()]
+
+
+def _finding(name: str, check: Callable[[], str]) -> Finding:
+    started = time.monotonic()
+    try:
+        passed, detail = True, check()
+    except Exception as error:  # noqa: BLE001  whatever broke is what the user wants to know
+        passed, detail = False, f"{type(error).__name__}: {error}"
+    return Finding(name, passed, detail, round(time.monotonic() - started, 1))
 
 
 def _potential() -> str:
@@ -82,6 +89,18 @@ def _dft() -> str:
     return f"LiF {energy / 2:.3f} eV/atom at a small basis"
 
 
+def _equilibria() -> str:
+    from ionscape.levels.registry import Level
+    from ionscape.phases.competing import phase_energies
+    from ionscape.stability.decomposition import decomposition_energy
+
+    phases = phase_energies(Level.of("chgnet"), ["Li", "Zr", "O"])
+    height = decomposition_energy("Li2ZrO3", phases).decomposition_energy
+    if abs(height) > 1e-9:
+        raise RuntimeError(f"Li2ZrO3 is {1000 * height:.1f} meV/atom above the packaged hull, not on it")
+    return "Li2ZrO3 on the packaged hull"
+
+
 def _store() -> str:
     from ionscape.study.store import Store
 
@@ -119,6 +138,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "compiled core of learned potentials": _core,
     "density-functional theory": _dft,
     "phase table": _phases,
+    "equilibria": _equilibria,
     "store": _store,
     "local workers": _workers,
 }
