@@ -15,7 +15,7 @@ from ionscape.cli.main import main
 from ionscape.structures.density import superposed_density
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "electronic"))
-from made_runs import write_locpot, write_outcar, write_vasprun
+from made_layers import write_locpot, write_outcar, write_vasprun
 
 
 def test_a_folder_of_vasp_with_its_potential_and_sides(ionscape) -> None:

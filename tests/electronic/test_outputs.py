@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_runs import BOTTOMS, TOPS, structure, write_locpot, write_outcar, write_vaspout, write_vasprun
+from made_layers import BOTTOMS, TOPS, structure, write_locpot, write_outcar, write_vaspout, write_vasprun
 
 from ionscape.electronic.analysis import analyse_layers
 from ionscape.electronic.from_outcar import read_band_edges
@@ -107,7 +107,7 @@ def test_bulk_edges_are_lined_up_by_the_step_of_the_potential(folder: Path) -> N
 
 
 def test_an_offset_within_its_margin_is_no_verdict(folder: Path) -> None:
-    from made_runs import ENERGIES, eigenvalues, states
+    from made_layers import ENERGIES, eigenvalues, states
     from vasprun_text import vasprun
 
     tops = (0.0, 0.0, 0.0, 0.1, 0.1, 0.1)

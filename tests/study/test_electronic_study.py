@@ -14,7 +14,7 @@ from pymatgen.io.vasp.outputs import Chgcar
 from ionscape.cli.main import main
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "electronic"))
-from made_runs import structure, write_vasprun
+from made_layers import structure, write_vasprun
 
 STUDY = """
 [study]

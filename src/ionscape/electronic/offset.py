@@ -103,8 +103,10 @@ def band_offset(
     inner = _inner(layers, first)
     tops = [[edges[k].valence_top for k in side] for side in inner]
     bottoms = [[edges[k].conduction_bottom for k in side] for side in inner]
-    valence, conduction = (_difference(*map(_known, one), EDGE_ERROR) for one in (tops, bottoms))
-    step = None if potentials is None else _difference(*(potentials[list(side)] for side in inner), 0.0)
+    valence, conduction = (_difference(_known(one), _known(other), EDGE_ERROR) for one, other in (tops, bottoms))
+    step = None
+    if potentials is not None:
+        step = _difference(potentials[list(inner[0])], potentials[list(inner[1])], 0.0)
     gap = float(np.mean(_known(bottoms[0])) - np.mean(_known(tops[0])))
     return BandOffset(valence, conduction, step, _kind(valence, conduction, gap), inner)
 

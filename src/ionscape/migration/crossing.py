@@ -71,7 +71,7 @@ class CrossingHop:
 
 
 def crossing_hops(
-    structure: Structure, sides: Sequence[bool], ion: str, settings: CrossingSettings | None = None
+    structure: Structure, sides: Sequence[bool] | Marks, ion: str, settings: CrossingSettings | None = None
 ) -> list[CrossingHop]:
     """Return the hops of `ion` from one slab into the other, by kind of start and length.
 

@@ -69,7 +69,7 @@ def guided_positions(ends: EndPoints, count: int) -> LengthArray:
     if not len(rest):
         return positions
     density = _log_density(rest)
-    for atom in guided:
+    for atom in guided.tolist():
         way = _route(density, np.array(rest.lattice.matrix), start[atom], ends.displacement[atom])
         positions[:, atom] = _at(way, parts)
     return positions

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 
 from ionscape.errors import CalculationError, InputError
-from ionscape.migration.contact_stage import ContactMigration, ContactToSearch, asked_contact
+from ionscape.migration.contact_stage import AskedContact, ContactMigration, ContactToSearch, asked_contact
 from ionscape.migration.hop_ends import hop_ends, repeats_for
 from ionscape.migration.hops import Hop, Mechanism, direct_hops, interstitialcy_hops
 from ionscape.migration.network import (
@@ -152,8 +152,9 @@ def find_migration(
     """
     crystals = [_asked(crystal, plan, level) for crystal in places.crystals]
     contacts = [asked_contact(contact, plan, level) for contact in places.contacts]
-    _check_names(plan.only, [name for one in (*crystals, *contacts) for name in one.names])
-    answers = answers_to(lab, [one.asked for one in (*crystals, *contacts)])
+    everything: list[_AskedCrystal | AskedContact] = [*crystals, *contacts]
+    _check_names(plan.only, [name for one in everything for name in one.names])
+    answers = answers_to(lab, [one.asked for one in everything])
     outcomes = [outcome for group in answers for outcome in group]
     failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     if failed and len(failed) == len(outcomes):
