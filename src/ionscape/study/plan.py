@@ -120,7 +120,6 @@ class _Notebook:
         del store_root
         self.requests = list(requests)
         raise _AskedError
-        yield  # makes this a generator
 
     def close(self) -> None:
         """Nothing to end."""
