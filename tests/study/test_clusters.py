@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from pathlib import Path
 
 import pytest
 
+from ionscape.dynamics import simulate
+from ionscape.dynamics.settings import DynamicsSettings
 from ionscape.errors import InputError
+from ionscape.levels import allocation
 from ionscape.levels.allocation import END
 from ionscape.levels.calculation import Relaxation
 from ionscape.study import engine, schedulers
@@ -124,15 +128,17 @@ def test_calculations_stop_before_the_end_of_their_job_and_go_on(
 ) -> None:
     store, diary = Store(tmp_path / "store"), tmp_path / "diary"
     (cell,) = cells(1)
-    request = relaxation_request(cell, toy(seconds=0.05, diary=str(diary)), positions)
-    answers = []
-    for _ in range(200):
-        monkeypatch.setenv(END, str(time.time() + 0.15))
+    request = relaxation_request(cell, toy(diary=str(diary)), positions)
+    asked = itertools.count(1)
+    monkeypatch.setattr(allocation, "over", lambda: next(asked) % 4 == 0)  # before every third evaluation or so
+    answers = [perform(request, str(store.root), 1)]
+    while answers[-1].get("paused"):
         answers.append(perform(request, str(store.root), 1))
-        if not answers[-1].get("paused"):
-            break
     assert answers[-1] == {"error": ""}
-    assert answers[0] == {"error": "", "paused": True}
+    assert len(answers) > 2
+    assert answers[0]["paused"]
+    made = [answer["steps"] for answer in answers[:-1]]
+    assert made == sorted(made)
     (key,) = store.finished()
     assert len(lines(diary)) == store.read(key)["steps"] + 1, "nothing was evaluated twice"
 
@@ -142,7 +148,7 @@ def test_a_job_whose_time_is_over_begins_nothing(cells, toy, tmp_path, lines, mo
     (cell,) = cells(1)
     store, diary = Store(tmp_path / "store"), tmp_path / "diary"
     answer = perform(single_point_request(cell, toy(diary=str(diary))), str(store.root), 1)
-    assert answer == {"error": "", "paused": True}
+    assert answer == {"error": "", "paused": True, "steps": 0}
     assert not lines(diary)
 
 
@@ -241,3 +247,26 @@ def test_engines_by_name(tmp_path) -> None:
 
 def test_own_addresses_need_nobody_outside() -> None:
     assert "127.0.0.1" in engine.own_addresses()
+
+
+def test_dynamics_stop_before_the_end_of_their_job_and_go_on(cells, toy, tmp_path, monkeypatch) -> None:
+    (cell,) = cells(1)
+    run = {
+        **single_point_request(cell, toy("Washboard")),
+        "kind": "dynamics",
+        "settings": DynamicsSettings(
+            timestep_fs=2.0, frame_interval_fs=4.0, production_ps=0.2, equilibration_ps=0.02, ensemble="nve"
+        ).model_dump(mode="json"),
+    }
+    whole, pieces = Store(tmp_path / "whole"), Store(tmp_path / "pieces")
+    assert perform(run, str(whole.root), 1) == {"error": ""}
+    asked = itertools.count(1)
+    monkeypatch.setattr(allocation, "over", lambda: next(asked) % 9 == 0)
+    monkeypatch.setattr(simulate, "over", allocation.over)
+    answers = [perform(run, str(pieces.root), 1)]
+    while answers[-1].get("paused"):
+        answers.append(perform(run, str(pieces.root), 1))
+    assert len(answers) > 2
+    (key,) = whole.finished()
+    for name in ("result.json", "production.trajectory"):
+        assert (pieces.folder(key) / name).read_bytes() == (whole.folder(key) / name).read_bytes()

@@ -73,7 +73,7 @@ def plan_of(file: Path, out: Path, **options: Any) -> StudyPlan:
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return written(tmp_path_factory.mktemp("plan"), STUDY, antifluorite(0.01))
+    return written(tmp_path_factory.mktemp("plan"), STUDY, antifluorite())
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_a_finished_study_has_nothing_left_to_plan(file: Path, done: StudyRun) -
 
 
 def test_costs_come_from_the_store(file: Path, done: StudyRun, tmp_path: Path) -> None:
-    longer = written(tmp_path, STUDY.replace("production_ps = 0.4", "production_ps = 0.8"), antifluorite(0.01))
+    longer = written(tmp_path, STUDY.replace("production_ps = 0.4", "production_ps = 0.8"), antifluorite())
     with toy_levels_importable():
         plan = plan_of(longer, tmp_path / "out", store=done.folder / "store")
     (dynamics,) = plan.stages["dynamics"].batches

@@ -56,8 +56,10 @@ def _text(plan: StudyPlan) -> str:
     ]
     parts += ["\n".join(notes)] * bool(notes)
     parts += [table(("level", "calculations", "time on one worker", "cost"), costs)] * bool(costs)
+    known = sum(level.seconds or 0.0 for level in plan.levels.values()) / plan.workers
+    told = f"at least {_duration(known)}" if plan.seconds is None else _duration(plan.seconds)
     parts.append(
-        f"{plan.finished} calculations are finished; the others as far as told: {_duration(plan.seconds)} on "
+        f"{plan.finished} calculations are finished; the others as far as told: {told} on "
         f"{plan.workers} worker{'s' * (plan.workers > 1)}, {plan.disk / 1e6:.3g} MB"
     )
     return "\n\n".join(parts)

@@ -27,7 +27,7 @@ from ionscape.dynamics.recording import RecordedFrame, Recorder, RunHeader
 from ionscape.dynamics.runs import DriftRate, Milliseconds
 from ionscape.dynamics.settings import DynamicsSettings
 from ionscape.errors import InputError, nearest
-from ionscape.levels.allocation import over, stop_if_over
+from ionscape.levels.allocation import AllocationEnd, over
 from ionscape.levels.evaluation import require_stress
 from ionscape.potential.active_calculator import ActiveCalculator
 from ionscape.structures.exchange import to_atoms, to_structure
@@ -261,7 +261,7 @@ class _Run:
         self._save()
         self._tell()
         if self._step < self._settings.steps and not self._stopped:
-            stop_if_over()
+            raise AllocationEnd
 
     def _tell(self) -> None:
         (self._folder / STEPS).write_text(f"{self._step}\n")

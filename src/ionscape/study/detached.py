@@ -71,6 +71,7 @@ def begin_detached(arguments: Sequence[str], folder: Path) -> Begun | None:
     while run.poll() is None:
         found = occupant_of(folder)
         if found is not None and found.pid == run.pid and (folder / RUN_FILE).exists():
+            run.returncode = 0  # it outlives this process, which need not wait for it
             return Begun(found, log)
         time.sleep(TICK)
     if run.returncode == 0:

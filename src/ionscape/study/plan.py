@@ -30,7 +30,7 @@ from ionscape.study.store import Store
 from ionscape.units import Count, Seconds, Unit
 
 Knowledge = Literal["known", "estimated"]
-#: Steps of a path's band and evaluations of other kinds, before any was made: of relaxations `EXPECTED_STEPS`.
+#: Kinds of one step.
 SINGLE = {"single-point", "transport"}
 
 
@@ -120,7 +120,6 @@ class _Notebook:
         del store_root
         self.requests = list(requests)
         raise _AskedError
-        yield  # makes this a generator
 
     def close(self) -> None:
         """Nothing to end."""
@@ -206,8 +205,8 @@ def _stage(run: Run, name: str, record: StageRecord, known: list[Batch], costs: 
     if record.state == "failed":
         return PlannedStage("open", note=f"cannot be planned: {record.reason}")
     estimated = _estimated(run, name, costs)
-    found = "estimated from the study file; which they are" if estimated else "what it calculates"
-    return PlannedStage("open", tuple(estimated), f"{found} depends on results ({record.reason})")
+    found = "estimated from the study file; which they are " if estimated else ""
+    return PlannedStage("open", tuple(estimated), f"{found}depends on results ({record.reason})")
 
 
 def _known(requests: Sequence[Mapping[str, Any]], costs: _Costs, store: Store) -> list[Batch]:

@@ -76,7 +76,7 @@ def occupant_of(folder: Path) -> Occupant | None:
 
 
 def last_occupant(folder: Path) -> Occupant | None:
-    """Return the process that was at work in `folder` last and was killed there; None if none is known."""
+    """Return the process that was killed at work in `folder`; None if none was, or it did not say."""
     try:
         return _written((folder / LOCK).read_text())
     except FileNotFoundError:

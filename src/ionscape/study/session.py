@@ -27,7 +27,7 @@ from ionscape.units import Unit
 #: Seconds between two looks at running tasks.
 TICK = 0.5
 #: Jobs in a row that may end before a calculation made a step; it is given up then.
-IN_VAIN = 3
+IN_VAIN = 5
 TOO_SHORT = f"{IN_VAIN} jobs in a row ended before it made a step: a longer wall_time_min is needed"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
