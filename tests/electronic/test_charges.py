@@ -91,7 +91,8 @@ import json, numpy as np
 from pymatgen.core import Structure
 from ionscape.electronic.charges import bader_charges
 from ionscape.structures.density import DensityGrid
-found = bader_charges(DensityGrid(np.load("values.npy"), Structure.from_dict({SALT.as_dict()!r}), "made"), {valence!r})
+salt = Structure.from_dict({SALT.as_dict()!r})
+found = bader_charges(DensityGrid(np.load("values.npy"), salt, "made"), {valence!r})
 print(json.dumps([*found.charges, found.total]))
 """
     done = subprocess.run(
