@@ -189,16 +189,12 @@ def _lined_up(offset: BandOffset, bulk: list[str]) -> dict[str, Any]:
 
 def _potential(options: argparse.Namespace) -> dict[str, Any]:
     """Return the mean potential within each layer of a LOCPOT, and its planar average as a file."""
-    from pymatgen.io.vasp import Poscar
-
     from ionscape.electronic.layers import find_layers
-    from ionscape.electronic.outputs import read_potential
+    from ionscape.electronic.outputs import read_locpot
     from ionscape.electronic.profile import layer_average, planar_average
     from ionscape.structures.exchange import replacing
 
-    text = Path(options.outputs[0]).read_text(encoding="utf-8", errors="replace")
-    structure = Poscar.from_str(text.split("\n\n")[0] + "\n").structure
-    values = read_potential(options.outputs[0], structure)
+    structure, values = read_locpot(options.outputs[0])
     layers = find_layers(structure.lattice.matrix, structure.cart_coords, options.axis, options.layer_gap_A)
     means, profile = layer_average(values, layers, options.axis), planar_average(values, options.axis)
     file = options.out / "potential.json"

@@ -27,6 +27,14 @@ def add_commands(commands: Any) -> None:
         "final", type=Path, nargs="?", help="structure file of the final end: the same atoms, in the same order"
     )
     _with_hops(neb)
+    _with_band(neb)
+    neb.add_argument(
+        "--out", type=Path, help="images of the path, extxyz (default: INITIAL-path.extxyz); with --hops a folder"
+    )
+    with_lab(neb)
+
+
+def _with_band(neb: argparse.ArgumentParser) -> None:
     neb.add_argument("--images", type=int, help="exactly so many inner images (default: 3, more where needed)")
     neb.add_argument(
         "--climb", action=argparse.BooleanOptionalAction, default=True, help="the highest image climbs (default)"
@@ -58,10 +66,6 @@ def add_commands(commands: Any) -> None:
         default="none",
         help="vibrations of the saddle, of which atoms",
     )
-    neb.add_argument(
-        "--out", type=Path, help="images of the path, extxyz (default: INITIAL-path.extxyz); with --hops a folder"
-    )
-    with_lab(neb)
 
 
 def _with_hops(neb: argparse.ArgumentParser) -> None:

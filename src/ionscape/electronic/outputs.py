@@ -67,13 +67,13 @@ def read_output(path: str | Path, potential: str | Path | None = None) -> Electr
     return ElectronicOutput(states, structure, None if chosen is None else read_potential(chosen, structure))
 
 
-def read_potential(path: str | Path, structure: Structure) -> Array:
-    """Return the electrostatic potential, eV, in a LOCPOT of `structure`, (n1, n2, n3).
+def read_locpot(path: str | Path) -> tuple[Structure, Array]:
+    """Return the structure and the electrostatic potential, eV, (n1, n2, n3), in a LOCPOT.
 
     Raises
     ------
     InputError
-        If the file cannot be read, or belongs to another structure.
+        If the file cannot be read.
     """
     from pymatgen.io.vasp.outputs import Locpot
 
@@ -81,8 +81,7 @@ def read_potential(path: str | Path, structure: Structure) -> Array:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = Locpot.from_file(str(path))
-        values: Array = np.asarray(found.data["total"], dtype=float)
-        same = len(found.structure) == len(structure)
+        return found.structure, np.asarray(found.data["total"], dtype=float)
     except Exception as error:  # noqa: BLE001  the parser raises anything; one clear error leaves here
         raise unreadable(
             error,
@@ -91,9 +90,20 @@ def read_potential(path: str | Path, structure: Structure) -> Array:
             expected="a complete LOCPOT (LVHAR = .TRUE.)",
             remedy="Check that VASP ended, and that LVHAR or LVTOT was set.",
         ) from None
-    if not same or not np.allclose(found.structure.lattice.matrix, structure.lattice.matrix, atol=0.01):
+
+
+def read_potential(path: str | Path, structure: Structure) -> Array:
+    """Return the electrostatic potential, eV, in a LOCPOT of `structure`, (n1, n2, n3).
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or belongs to another structure.
+    """
+    own, values = read_locpot(path)
+    if len(own) != len(structure) or not np.allclose(own.lattice.matrix, structure.lattice.matrix, atol=0.01):
         raise InputError(
-            f"a potential of {found.structure.formula}",
+            f"a potential of {own.formula}",
             where=str(path),
             expected=f"that of {structure.formula} in its own cell",
             remedy="Give the LOCPOT of the same calculation.",
