@@ -9,8 +9,8 @@ make it grow with the square of K (J. P. Darby, J. R. Kermode, G. Csányi, npj C
 doi:10.1038/s41524-022-00847-y). Rows of W are orthonormal, so that with K = S the kernel is that of separate
 elements: the scalar product of two power spectra does not change when channels are rotated.
 
-Which mixtures are kept is told by the periodic table, after M. J. Willatt, F. Musil, M. Ceriotti, Phys. Chem. Chem.
-Phys. 20, 29661 (2018), doi:10.1039/C8CP05921G: elements are as alike as
+Which mixtures are kept is told by the periodic table, after M. J. Willatt, F. Musil, M. Ceriotti, Phys. Chem.
+Chem. Phys. 20, 29661 (2018), doi:10.1039/C8CP05921G: elements are as alike as
 
 .. math:: κ_{ss'} = \exp(-(Δ\text{period})^2 / 2 w_p^2 - (Δ\text{group})^2 / 2 w_g^2)
 

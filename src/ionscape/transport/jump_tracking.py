@@ -1,7 +1,7 @@
 """Follows ions from site to site along a run, and sums up their jumps.
 
-What is held grows with the paths between sites and with the frames, not with the jumps, of which a long run of many
-ions has more than fit into memory.
+What is held grows with the paths between sites and with the frames, not with the jumps, of which a long run of
+many ions has more than fit into memory.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Whole = Annotated[NDArray[np.int64], Unit("1")]
 
 @dataclass(frozen=True)
 class Jumps:
-    """The jumps of a run, summed up: what is kept grows with the paths between sites and the frames, not the jumps.
+    """The jumps of a run, summed up by path.
 
     Attributes
     ----------

@@ -230,6 +230,8 @@ def _rates(counts: Array, times: Array) -> list[Rate]:
     low = np.where(counts > 0, stats.chi2.ppf(0.025, np.maximum(2 * counts, 1)) / 2, 0.0)
     high = stats.chi2.ppf(0.975, 2 * counts + 2) / 2
     return [
-        Rate(int(n), float(n / t), float(a / t), float(b / t)) if t else Rate(0, 0.0, 0.0, float(np.finfo(float).max))
+        Rate(int(n), float(n / t), float(a / t), float(b / t))
+        if t
+        else Rate(0, 0.0, 0.0, float(np.finfo(float).max))
         for n, t, a, b in zip(counts, times, low, high, strict=True)
     ]
