@@ -13,8 +13,8 @@ from ionscape.errors import InputError
 from ionscape.potential.calculator import CalculatorSettings, PotentialCalculator
 from ionscape.potential.torchsim_model import torchsim_model
 
-#: TorchSim 0.3.0 compiles functions as it is imported, in a way that PyTorch warns of.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
+#: TorchSim 0.3.0 imports vesin and compiles functions in ways that these packages warn of.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 installed = pytest.mark.skipif(
     importlib.util.find_spec("torch_sim") is None, reason="pip install 'ionscape[torchsim]'"
 )

@@ -14,8 +14,8 @@ Chem. Phys. 20, 29661 (2018), doi:10.1039/C8CP05921G: elements are as alike as
 
 .. math:: κ_{ss'} = \exp(-(Δ\text{period})^2 / 2 w_p^2 - (Δ\text{group})^2 / 2 w_g^2)
 
-and W spans the rows of κ of K elements that represent the others best (pivoted Cholesky decomposition). No eigenvalue
-problem is solved, whose vectors could have other signs, or be other ones, on another machine.
+and W spans the rows of κ of K elements that represent the others best (pivoted Cholesky decomposition). No
+eigenvalue problem is solved, whose vectors could have other signs, or be other ones, on another machine.
 """
 
 from __future__ import annotations
