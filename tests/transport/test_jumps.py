@@ -17,9 +17,9 @@ from ionscape.transport.diffusion_sites import (
     sites_of_density,
     sites_of_structure,
 )
+from ionscape.transport.jump_tracking import Jumps
 from ionscape.transport.jumps import (
     HopDiffusion,
-    Jumps,
     ResidenceTime,
     correlation_factor,
     find_jumps,

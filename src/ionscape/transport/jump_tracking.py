@@ -158,7 +158,8 @@ class JumpTracker:
     def _sum_up(self, events: Indices, frames: int) -> None:
         """Add jumps (ion, frame of the chunk, then as `Jumps.edges`), in the order of frames."""
         vectors = edge_vectors(self._sites, events[:, 2:])
-        self._squares.append(np.bincount(events[:, 1], weights=(vectors**2).sum(axis=1), minlength=frames))
+        squares = np.bincount(events[:, 1], weights=(vectors**2).sum(axis=1), minlength=frames)
+        self._squares.append(squares.astype(float))
         edges, counts = np.unique(events[:, 2:], axis=0, return_counts=True)
         for edge, count in zip(map(tuple, edges.tolist()), counts.tolist(), strict=True):
             self._counts[edge] = self._counts.get(edge, 0) + count
