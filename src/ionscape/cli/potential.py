@@ -72,7 +72,7 @@ def _described(name: str) -> str:
         "n_max": "radial functions",
         "l_max": "highest degree of the spherical harmonics",
         "radial_damping": "weight exp(−γ n²) of the n-th radial function",
-        "element_channels": "mixtures that stand for the elements of neighbours (default: every element for itself)",
+        "element_channels": "mixtures that stand for the elements of neighbours (default: none)",
     }[name]
 
 

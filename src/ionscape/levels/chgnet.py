@@ -122,8 +122,8 @@ def _weights(model: str) -> Path:
 class CHGNetProvider:
     """Provider of the level ``chgnet``.
 
-    Setting ``model`` chooses the weights (default 0.3.0), ``device`` where they are evaluated (default ``auto``: a GPU
-    if PyTorch sees one). The device is no part of the identity: results agree to rounding.
+    Setting ``model`` chooses the weights (default 0.3.0), ``device`` where they are evaluated (default ``auto``: a
+    GPU if PyTorch sees one). The device is no part of the identity: results agree to rounding.
     """
 
     def available(self) -> str | None:

@@ -33,8 +33,8 @@ class CalculatorSettings(Settings):
     device: str = Field(
         "cpu",
         min_length=1,
-        description="Where it is evaluated: cpu by the compiled core, others (cuda, cuda:1) by PyTorch; auto: a GPU if "
-        "PyTorch sees one. For cells of a few hundred atoms the core is the faster.",
+        description="Where it is evaluated: cpu by the compiled core, others (cuda, cuda:1) by PyTorch; auto: a "
+        "GPU if PyTorch sees one. For cells of a few hundred atoms the core is the faster.",
     )
     skin_A: float = Field(
         0.0,

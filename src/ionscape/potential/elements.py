@@ -9,13 +9,13 @@ make it grow with the square of K (J. P. Darby, J. R. Kermode, G. Csányi, npj C
 doi:10.1038/s41524-022-00847-y). Rows of W are orthonormal, so that with K = S the kernel is that of separate
 elements: the scalar product of two power spectra does not change when channels are rotated.
 
-Which mixtures are kept is told by the periodic table, after M. J. Willatt, F. Musil, M. Ceriotti, Phys. Chem. Chem.
-Phys. 20, 29661 (2018), doi:10.1039/C8CP05921G: elements are as alike as
+Which mixtures are kept is told by the periodic table, after M. J. Willatt, F. Musil, M. Ceriotti, Phys. Chem.
+Chem. Phys. 20, 29661 (2018), doi:10.1039/C8CP05921G: elements are as alike as
 
 .. math:: κ_{ss'} = \exp(-(Δ\text{period})^2 / 2 w_p^2 - (Δ\text{group})^2 / 2 w_g^2)
 
-and W spans the rows of κ of K elements that represent the others best (pivoted Cholesky decomposition). No eigenvalue
-problem is solved, whose vectors could have other signs, or be other ones, on another machine.
+and W spans the rows of κ of K elements that represent the others best (pivoted Cholesky decomposition). No
+eigenvalue problem is solved, whose vectors could have other signs, or be other ones, on another machine.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ class DescriptorSettings(Settings):
     element_channels: int | None = Field(
         None,
         ge=1,
-        description="Mixtures of elements that stand for the elements of neighbours, so that the number of features "
-        "grows with their square, not with that of the elements; without it every element has a channel of its own.",
+        description="Mixtures of elements that stand for the elements of neighbours, so that the number of "
+        "features grows with their square, not with that of the elements; without it every element has a channel.",
     )
     radial_scale_A: float = Field(2.0, gt=0, description="Distance beyond which neighbours count less, Å.")
     radial_power: float = Field(3.0, ge=0, le=12, description="Power of the distance with which they count less.")

@@ -220,7 +220,9 @@ class _Analysis:
         ions, settings = self.ions, self.settings
         density = self.asked("density", lambda: trajectory_density(ions, ions.symbols[0], settings.grid_A))
         if isinstance(density, TrajectoryDensity) and density.spacing > COARSER * settings.grid_A:
-            self.notes.append(f"Density on a grid of {density.spacing:.2f} Å: the cell is too large for a finer one.")
+            self.notes.append(
+                f"Density on a grid of {density.spacing:.2f} Å: the cell is too large for a finer one."
+            )
         space_time = self.asked("van-hove", lambda: space_time_picture(ions, settings, self.rng))
         if isinstance(space_time, SpaceTimePicture):
             self.strides["van-hove"] = space_time.stride

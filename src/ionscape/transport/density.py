@@ -16,7 +16,7 @@ from ionscape.dynamics.trajectory import Chunk, Trajectory
 from ionscape.errors import InputError
 from ionscape.results import frozen
 from ionscape.structures.exchange import replacing
-from ionscape.units import Array, CellArray, Count, FractionalArray, Indices, Length, Unit
+from ionscape.units import Array, CellArray, Count, Indices, Length, Unit
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -73,9 +73,9 @@ class TrajectoryDensity:
         metric = 4 * np.pi**2 * np.linalg.inv(self.cell @ self.cell.T)
         b, c = fft.fftfreq(shape[1], 1 / shape[1])[:, None], fft.rfftfreq(shape[2], 1 / shape[2])[None]
         rest = metric[1, 1] * b**2 + metric[2, 2] * c**2 + 2 * metric[1, 2] * b * c
-        for plane, a in zip(damped, fft.fftfreq(shape[0], 1 / shape[0]), strict=True):
+        for k, a in enumerate(fft.fftfreq(shape[0], 1 / shape[0])):
             square = rest + a * (metric[0, 0] * a + 2 * metric[0, 1] * b + 2 * metric[0, 2] * c)
-            plane *= np.exp(-0.5 * width**2 * square)
+            damped[k] *= np.exp(-0.5 * width**2 * square)
         values = np.asarray(fft.irfftn(damped, shape, overwrite_x=True))
         return replace(self, values=frozen(np.maximum(values, 0.0, out=values)))
 

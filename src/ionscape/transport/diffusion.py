@@ -20,7 +20,7 @@ from scipy import stats
 from ionscape.dynamics.series import release
 from ionscape.errors import InputError
 from ionscape.results import frozen
-from ionscape.transport.dispersion import Dispersion, dispersion
+from ionscape.transport.dispersion import Dispersion, dispersion, shape_noise
 from ionscape.transport.extrapolation import Limit, limit, mode_dispersion, quantiles
 from ionscape.transport.spectrum import DisplacementSpectrum, displacement_spectrum
 from ionscape.units import Array, Count, Diffusivity, DiffusivityArray, Number, Time
@@ -231,9 +231,8 @@ def _judged(
 ) -> Diffusion | NotDiffusive:
     found = _evidence(positions, spectrum, workers)
     run_time = spectrum.modes * frame_interval
-    # width last: who is only imprecise may have a collective coefficient
     refusal = _localised(found, spectrum.modes) or _flying(positions) or _unmoved(positions, found)
-    refusal = refusal or _imprecise(found)
+    refusal = refusal or _imprecise(found)  # last: who is only imprecise may have a collective coefficient
     if refusal is not None:
         needed = max(refusal.longer, 1.0) * run_time
         reason = f"{refusal.why}; more than {needed / 1000:.3g} ps needed"
@@ -332,8 +331,8 @@ def _evidence(positions: Array, spectrum: DisplacementSpectrum, workers: int) ->
     """Return the posterior of 2 D δ: if ions move independently, in groups and by turns, by their odds."""
     long_time, phi = limit(spectrum), mode_dispersion(spectrum)
     scatter = dispersion(positions, spectrum, long_time.influence, phi, workers)
-    shapes = dispersion(positions, spectrum, long_time.unseen, phi, workers)
-    band = max(_band(spectrum, long_time, scatter), _shape_noise(shapes))
+    noise = shape_noise(dispersion(positions, spectrum, long_time.unseen, phi, workers))
+    band = max(_band(spectrum, long_time, scatter), noise)
     if band > BANDED:
         long_time = limit(spectrum, band)
         scatter = dispersion(positions, spectrum, long_time.influence, phi, workers)
@@ -372,17 +371,6 @@ def _band(spectrum: DisplacementSpectrum, long_time: Limit, scatter: Dispersion)
         return 1.0
     one = spectrum.ions * scatter.normal / max(long_time.mean, 1e-300) ** 2
     return 1 + one * scatter.banded
-
-
-def _shape_noise(shapes: Dispersion) -> float:
-    """Return 1 + x, x the excess of the variance of what tells shapes apart (`Limit.unseen`).
-
-    Hops that come in pairs, there and back, and hops that stay are counted each for itself; their numbers are as
-    uncertain as few hops are, and the low modes against the high ones with them. A likelihood of normal amplitudes
-    takes that for shape. It is raised to the power 1/(1 + x), so that the ratio of likelihoods of two shapes has
-    the variance that it should have (Chandler & Bate, Biometrika 94, 167 (2007), doi:10.1093/biomet/asm015).
-    """
-    return 1.0 if shapes.probability_of_groups > 0.5 else 1 + float(np.median(shapes.independent))
 
 
 def _variance(long_time: Limit, normal: float) -> float:

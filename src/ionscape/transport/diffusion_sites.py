@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Ions that a basin holds on average, from which on it is a site however small its share of them all is.
 LEAST_IONS = 0.1
+#: Share of the highest density below which there is nothing but rounding of the smoothing.
+NOTHING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def sites_of_density(density: TrajectoryDensity, depth: Number = 1.0, smallest: 
     shape = np.array(density.values.shape)
     steps = voronoi_neighbours(density.cell / shape[:, None])
     values = np.ascontiguousarray(density.values).ravel()
-    basins = _basins(descending(density.values), values, (shape, steps), np.exp(depth))
+    order = descending(density.values, NOTHING * float(values.max()))
+    basins = _basins(order, values, (shape, steps), np.exp(depth))
     total = float(values.sum())
     least = min(smallest, LEAST_IONS / max(density.ions, 1)) * total
     found = [

@@ -127,6 +127,17 @@ def dispersion(
     )
 
 
+def shape_noise(shapes: Dispersion) -> float:
+    """Return 1 + x, x the excess of the variance of what tells shapes apart (`extrapolation.Limit.unseen`).
+
+    Hops that come in pairs, there and back, and hops that stay are counted each for itself; their numbers are as
+    uncertain as few hops are, and the low modes against the high ones with them. A likelihood of normal amplitudes
+    takes that for shape. It is raised to the power 1/(1 + x), so that the ratio of likelihoods of two shapes has
+    the variance that it should have (Chandler & Bate, Biometrika 94, 167 (2007), doi:10.1093/biomet/asm015).
+    """
+    return 1.0 if shapes.probability_of_groups > 0.5 else 1 + float(np.median(shapes.independent))
+
+
 def _modes(positions: Array, weight: Array, size: int, workers: int) -> tuple[Array, Array]:
     """Return ẑ² of the means of z over `size` frames by mode and ion, and of their sum by mode, without k = 0."""
     n, ions = len(weight), positions.shape[1]

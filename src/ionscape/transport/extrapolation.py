@@ -90,7 +90,8 @@ class Limit:
     influence
         Change of the mean of 2 D δ with the power of a mode, (modes used,).
     unseen
-        What a mode says about one more relaxation, just fast enough to be seen: change of its score, (modes used,).
+        Change of the score of one more relaxation, just fast enough to be seen, with the power of a mode,
+        (modes used,).
     """
 
     draws: AreaArray
@@ -263,7 +264,7 @@ def _influence(seen: Observed, draws: Array, weights: Array, inverse: Array) -> 
 
 
 def _unseen(seen: Observed, shape: _Shapes, j: int) -> Array:
-    """Return the efficient score of one more relaxation beside the shape j: its slope with the power of every mode.
+    """Return the slope of the efficient score of one more relaxation beside the shape j with every mode's power.
 
     That part of the score ∂ log L/∂c at c = 0 is taken which no change of the shape's own amplitudes and rates can
     imitate. Of the rates in sight it is the slowest one at which a relaxation that halves D would show by `SEEN`

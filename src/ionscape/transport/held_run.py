@@ -44,7 +44,7 @@ class HeldRun:
     temperature
         Temperature of the run, K; None if the files do not tell.
     positions
-        Unwrapped positions, drift removed, Å, (frames, atoms, 3); each ion's frames follow one another if `on_disk`.
+        Unwrapped positions, drift removed, Å, (frames, atoms, 3); ion by ion in memory if `on_disk`.
     fractional
         Fractional positions in [0, 1), (frames, atoms, 3).
     cells
@@ -193,7 +193,8 @@ class _Spool:
         data = np.ascontiguousarray(values, dtype=np.float32)
         self._size += data.nbytes
         if self._size > self._limit and isinstance(self._file, io.BytesIO):
-            held, self._file = self._file, tempfile.TemporaryFile(dir=self.scratch)
+            held = self._file
+            self._file = tempfile.TemporaryFile(dir=self.scratch)  # noqa: SIM115  lives as long as its map
             self._file.write(held.getbuffer())
         self._file.write(data.data)
 

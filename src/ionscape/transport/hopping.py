@@ -15,10 +15,10 @@ from ionscape.transport.diffusion import Diffusion, NotDiffusive
 from ionscape.transport.diffusion_sites import sites_of_density
 from ionscape.transport.held_run import HeldRun
 from ionscape.transport.hopping_times import HoppingTime, concerted_onset, first_jump_time
+from ionscape.transport.jump_tracking import Jumps
 from ionscape.transport.jumps import (
     Connection,
     HopDiffusion,
-    Jumps,
     ResidenceTime,
     correlation_factor,
     find_jumps,

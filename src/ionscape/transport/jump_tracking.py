@@ -1,7 +1,7 @@
 """Follows ions from site to site along a run, and sums up their jumps.
 
-What is held grows with the paths between sites and with the frames, not with the jumps, of which a long run of many
-ions has more than fit into memory.
+What is held grows with the paths between sites and with the frames, not with the jumps, of which a long run of
+many ions has more than fit into memory.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Whole = Annotated[NDArray[np.int64], Unit("1")]
 
 @dataclass(frozen=True)
 class Jumps:
-    """The jumps of a run, summed up: what is kept grows with the paths between sites and the frames, not the jumps.
+    """The jumps of a run, summed up by path.
 
     Attributes
     ----------
@@ -158,7 +158,8 @@ class JumpTracker:
     def _sum_up(self, events: Indices, frames: int) -> None:
         """Add jumps (ion, frame of the chunk, then as `Jumps.edges`), in the order of frames."""
         vectors = edge_vectors(self._sites, events[:, 2:])
-        self._squares.append(np.bincount(events[:, 1], weights=(vectors**2).sum(axis=1), minlength=frames))
+        squares = np.bincount(events[:, 1], weights=(vectors**2).sum(axis=1), minlength=frames)
+        self._squares.append(squares.astype(float))
         edges, counts = np.unique(events[:, 2:], axis=0, return_counts=True)
         for edge, count in zip(map(tuple, edges.tolist()), counts.tolist(), strict=True):
             self._counts[edge] = self._counts.get(edge, 0) + count

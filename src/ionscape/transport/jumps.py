@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from ionscape.dynamics.trajectory import Trajectory
@@ -163,7 +164,7 @@ def jump_network(jumps: Jumps) -> tuple[Connection, ...]:
     The rate is per ion at the site that it leaves.
     """
     lengths = np.linalg.norm(jumps.vectors, axis=1)
-    rates = _rates(jumps.counts, jumps.stay[jumps.edges[:, 0]] * jumps.frame_interval)
+    rates = _rates(jumps.counts, np.asarray(jumps.stay[jumps.edges[:, 0]] * jumps.frame_interval, dtype=float))
     network = []
     for k in np.argsort(-jumps.counts, kind="stable"):
         start, end, *translation = (int(v) for v in jumps.edges[k])
@@ -225,11 +226,13 @@ def correlation_factor(hop: HopDiffusion, tracer: tuple[float, float, float]) ->
     return f, float(f * np.exp(-spread[0])), float(f * np.exp(spread[1]))
 
 
-def _rates(counts: Array, times: Array) -> list[Rate]:
+def _rates(counts: NDArray[np.int64], times: Array) -> list[Rate]:
     """Return the rates of `counts` jumps in `times` fs at the sites that they leave."""
     low = np.where(counts > 0, stats.chi2.ppf(0.025, np.maximum(2 * counts, 1)) / 2, 0.0)
     high = stats.chi2.ppf(0.975, 2 * counts + 2) / 2
     return [
-        Rate(int(n), float(n / t), float(a / t), float(b / t)) if t else Rate(0, 0.0, 0.0, float(np.finfo(float).max))
+        Rate(int(n), float(n / t), float(a / t), float(b / t))
+        if t
+        else Rate(0, 0.0, 0.0, float(np.finfo(float).max))
         for n, t, a, b in zip(counts, times, low, high, strict=True)
     ]

@@ -137,12 +137,12 @@ def percolation_levels(values: Array, cell: Array) -> tuple[Array, Indices]:
     return levels, voxels
 
 
-def descending(values: Array) -> NDArray[np.int32]:
-    """Return the flat indices of the positive `values`, highest first; equal ones in their order."""
+def descending(values: Array, floor: Number = 0.0) -> NDArray[np.int32]:
+    """Return the flat indices of the `values` above `floor`, highest first; equal ones in their order."""
     flat = values.ravel()
-    positive = np.flatnonzero(flat > 0).astype(np.int32)
-    found = flat[positive]
-    return positive[np.argsort(found.max() - found if len(found) else found, kind="stable")]
+    above = np.flatnonzero(flat > floor).astype(np.int32)
+    found = flat[above]
+    return above[np.argsort(found.max() - found if len(found) else found, kind="stable")]
 
 
 def voronoi_neighbours(basis: Array) -> Indices:
