@@ -171,6 +171,17 @@ class Viewer {
     this.view.rotate(8, "x");
     this.view.zoomTo();
     this.view.render();
+    this.fit();
+  }
+
+  fit() {
+    // what is drawn takes most of the frame, whatever the shape of either
+    const places = [...corners(this.model.cell), ...this.model.atoms.map((atom) => atom.slice(1))].map(vector);
+    const seen = this.view.modelToScreen(places);
+    const [wide, high] = ["x", "y"].map((axis) => Math.max(...seen.map((p) => p[axis])) - Math.min(...seen.map((p) => p[axis])));
+    const factor = 0.86 * Math.min(this.stage.clientWidth / wide, this.stage.clientHeight / high);
+    if (Number.isFinite(factor) && factor > 0) { this.view.zoom(factor); }
+    this.view.render();
   }
 }
 
