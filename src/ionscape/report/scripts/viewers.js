@@ -55,10 +55,14 @@ function addAtoms(viewer, model) {
 function addSolids(viewer, solids) {
   for (const { colour, faces } of solids) {
     const [vertexArr, normalArr, faceArr] = [[], [], []];
+    const all = faces.flat();
+    const middle = [0, 1, 2].map((k) => all.reduce((total, corner) => total + corner[k], 0) / all.length);
     for (const face of faces) {
       const first = vertexArr.length;
       const [p, q, r] = face;
-      const normal = vector(unit(cross(...[q, r].map((end) => end.map((x, k) => x - p[k])))));
+      const across = unit(cross(...[q, r].map((end) => end.map((x, k) => x - p[k]))));
+      const outward = dot(across, p.map((x, k) => x - middle[k])) < 0 ? -1 : 1;
+      const normal = vector(scaled(across, outward));
       face.forEach((corner) => { vertexArr.push(vector(corner)); normalArr.push(normal); });
       for (let k = 1; k + 1 < face.length; k += 1) { faceArr.push(first, first + k, first + k + 1); }
     }
