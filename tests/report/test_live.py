@@ -168,7 +168,7 @@ max_steps = 5
 
 
 def test_a_watched_run_tells_its_address_and_the_view_ends_with_it(tmp_path, capfd):
-    write_cif(to_structure(bulk("Ar", "fcc", 5.3, cubic=True)), tmp_path / "host.cif")
+    write_cif(to_structure(bulk("LiF", "rocksalt", 4.0, cubic=True)), tmp_path / "host.cif")
     (tmp_path / "s.toml").write_text(STUDY)
     out = tmp_path / "out"
     options = ["--out", str(out), "--engine", "process", "--stages", "host", "--watch"]
