@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,15 +13,18 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from ase.build import bulk
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from browser import chromium, watched
 
+from ionscape.cli.main import main
 from ionscape.dynamics.recording import RecordedFrame, Recorder, RunHeader
 from ionscape.errors import InputError
 from ionscape.report.live_server import live_view
 from ionscape.report.live_state import live_state
+from ionscape.structures.exchange import to_structure, write_cif
 from ionscape.study.told import TOLD, read_told, write_told
 
 KEYS = ("ab" * 32, "cd" * 32, "ef" * 32)
@@ -145,3 +149,33 @@ def test_the_live_page_follows_the_run_and_says_when_it_has_ended(running):
         with watched(browser, allowed=("http://127.0.0.1",)) as seen:
             refused = seen.page.goto(view.address.rsplit("/", 2)[0] + "/wrong/")
             assert refused.status == 403
+
+
+STUDY = """
+[study]
+name = "watched"
+
+[host]
+structure = "host.cif"
+
+[levels.cheap]
+name = "ase.calculators.lj:LennardJones"
+
+[relaxation]
+move = "positions"
+max_steps = 5
+"""
+
+
+def test_a_watched_run_tells_its_address_and_the_view_ends_with_it(tmp_path, capfd):
+    write_cif(to_structure(bulk("LiF", "rocksalt", 4.0, cubic=True)), tmp_path / "host.cif")
+    (tmp_path / "s.toml").write_text(STUDY)
+    out = tmp_path / "out"
+    options = ["--out", str(out), "--engine", "process", "--stages", "host", "--watch"]
+    assert main(["run", str(tmp_path / "s.toml"), *options]) == 0
+    address = re.search(r"live view: (http://127\.0\.0\.1:\d+/\S+/)", capfd.readouterr().err)[1]
+    assert read_told(out) is None
+    with pytest.raises(ConnectionError):
+        answer(address, "state")
+    assert main(["watch", str(out)]) == 2
+    assert "no run is going on" in capfd.readouterr().err

@@ -49,7 +49,7 @@ from ionscape.report.run_figures import (
     density_stem,
     van_hove_stem,
 )
-from ionscape.report.scripting import LIBRARIES, PRINTED, embedded, library, own_script, policy
+from ionscape.report.scripting import LIBRARIES, PRINTED, embedded, library, licence, own_script, policy
 from ionscape.report.surface_figures import layers_stem, shape_stem
 from ionscape.report.templating import templates
 from ionscape.report.transport_records import DynamicsRun
@@ -155,12 +155,13 @@ def _content(record: StudyRecord) -> dict[str, Any]:
     return {
         "record": record,
         "questions": answered(record, verdict(record), STAGE_NAMES),
-        "sections": [(name, title) for name, title in SECTIONS.items() if _has(record, name)],
+        "sections": [(name, SECTIONS[name]) for name, shown in _shown(record).items() if shown],
         "plots": {stem: plot.as_data() for stem, plot in interactive_figures(record).items()},
         "models": models(record),
         "beside": functools.partial(beside, record),
         "difference": difference,
         "scripts": {"own": own_script(), "libraries": {name: library(name) for name in LIBRARIES}},
+        "licences": [licence(name) for name in LIBRARIES],
         "policy": policy(),
         "printed": PRINTED,
         "embedded": embedded,
@@ -187,11 +188,25 @@ def _content(record: StudyRecord) -> dict[str, Any]:
     }
 
 
-def _has(record: StudyRecord, section: str) -> bool:
-    """Tell whether the page has a section."""
-    extra = {"comparison": bool(record.comparison), "provenance": True}
-    extra["potential"] = bool(record.potential or _gated(record))
-    return extra.get(section, section in record.computed)
+def _shown(record: StudyRecord) -> dict[str, Any]:
+    """Return what each section of the page shows, nothing where it is left out."""
+    return {
+        "host": record.crystals,
+        "voids": record.empty_sites,
+        "doping": record.doping or record.failed_contents,
+        "stability": record.targets or record.phases,
+        "contact": record.contacts,
+        "window": record.windows,
+        "surfaces": record.surfaces,
+        "match": record.match,
+        "interface": record.interfaces,
+        "potential": record.potential or _gated(record),
+        "dynamics": record.dynamics,
+        "transport": record.transport,
+        "migration": record.migration,
+        "comparison": record.comparison,
+        "provenance": True,
+    }
 
 
 def _gated(record: StudyRecord) -> list[DynamicsRun]:

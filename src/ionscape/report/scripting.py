@@ -38,6 +38,12 @@ def library(name: str) -> Markup:
 
 
 @functools.cache
+def licence(name: str) -> str:
+    """Return the licence of a script of others, which goes with it wherever the page goes."""
+    return files("ionscape.report").joinpath("vendored", f"{name}.LICENSE").read_text("utf-8")
+
+
+@functools.cache
 def policy() -> str:
     """Return the policy of the page: nothing from elsewhere, no script but its own and the pinned ones."""
     hashes = " ".join(f"'sha256-{_digest(text)}'" for text in (own_script(), *map(library, LIBRARIES)))

@@ -161,6 +161,7 @@ class Progress:
         if self.stream is not None and self.stream.isatty() and self._last_line:
             self.stream.write("\n")
             self.stream.flush()
+            self._last_line = 0.0
 
     def message(self, text: str) -> None:
         """Show one line of text."""

@@ -55,10 +55,14 @@ function addAtoms(viewer, model) {
 function addSolids(viewer, solids) {
   for (const { colour, faces } of solids) {
     const [vertexArr, normalArr, faceArr] = [[], [], []];
+    const all = faces.flat();
+    const middle = [0, 1, 2].map((k) => all.reduce((total, corner) => total + corner[k], 0) / all.length);
     for (const face of faces) {
       const first = vertexArr.length;
       const [p, q, r] = face;
-      const normal = vector(unit(cross(...[q, r].map((end) => end.map((x, k) => x - p[k])))));
+      const across = unit(cross(...[q, r].map((end) => end.map((x, k) => x - p[k]))));
+      const outward = dot(across, p.map((x, k) => x - middle[k])) < 0 ? -1 : 1;
+      const normal = vector(scaled(across, outward));
       face.forEach((corner) => { vertexArr.push(vector(corner)); normalArr.push(normal); });
       for (let k = 1; k + 1 < face.length; k += 1) { faceArr.push(first, first + k, first + k + 1); }
     }
@@ -170,6 +174,17 @@ class Viewer {
     this.view.rotate(12, "y");
     this.view.rotate(8, "x");
     this.view.zoomTo();
+    this.view.render();
+    this.fit();
+  }
+
+  fit() {
+    // what is drawn takes most of the frame, whatever the shape of either
+    const places = [...corners(this.model.cell), ...this.model.atoms.map((atom) => atom.slice(1))].map(vector);
+    const seen = this.view.modelToScreen(places);
+    const [wide, high] = ["x", "y"].map((axis) => Math.max(...seen.map((p) => p[axis])) - Math.min(...seen.map((p) => p[axis])));
+    const factor = 0.86 * Math.min(this.stage.clientWidth / wide, this.stage.clientHeight / high);
+    if (Number.isFinite(factor) && factor > 0) { this.view.zoom(factor); }
     this.view.render();
   }
 }
