@@ -4,7 +4,7 @@ BIN := .venv/bin
 STUDY ?= studies/lzon-quick.toml
 OUT ?= runs/$(notdir $(basename $(STUDY)))
 
-.PHONY: install install-mp install-dft install-slurm install-browser install-docs study test lint bench soak docs \
+.PHONY: install install-mp install-dft install-slurm install-browser install-docs study test lint bench soak chaos fuzz sbom audit docs \
   examples phases clean
 
 install: .venv/installed
@@ -76,6 +76,18 @@ bench: install          ## every benchmark, beside its peer; results in benchmar
 
 soak: install           ## a study killed at random moments, again and again (about half an hour)
 	$(BIN)/python benchmarks/kill_and_resume.py
+
+chaos: install          ## 200 kills of runner, writer and workers of a cheap study (a quarter of an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/chaos.py
+
+fuzz: install           ## the whole corpus of malformed inputs through every command (a quarter of an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/fuzz.py
+
+sbom: install           ## bill of materials of the environment (CycloneDX), compared with the lock file
+	$(BIN)/python tools/sbom.py --out sbom.json --lock requirements.lock
+
+audit: install          ## known vulnerabilities of the installed versions, as the package index tells them
+	$(BIN)/python tools/sbom.py --out sbom.json --lock requirements.lock --audit
 
 phases: install         ## energies of all packaged phases at the embedded level (hours)
 	$(BIN)/python tools/relax_phases.py all --out src/ionscape/phases/data/energies/chgnet-0.3.0.json

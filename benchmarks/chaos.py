@@ -2,8 +2,8 @@
 
 Two hundred times a process of the run is killed: the runner, a worker, or whoever is writing a result at that
 moment (a folder of the store that is filled and not yet renamed). Asked at the end: was every calculation that
-was once finished still there, with the same files (inodes and times), was any done again, was anything read that had been
-altered, and is ``results.json`` the same bytes?
+was once finished still there, with the same files (inodes and times), was any done again, was any entry corrupt,
+and is ``results.json`` the same bytes?
 
 Runs in this process are forked from it, so that a start costs nothing; those with workers are whole runs of
 Parsl's engine.

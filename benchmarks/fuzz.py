@@ -52,6 +52,7 @@ def main() -> int:
         }
         results["cases"] += codes.total()
         results["complaints"] += len(wrong)
+        record("fuzz", results)  # after every family: the whole takes a quarter of an hour
         print(f"{family.name:28s} {codes.total():5d} cases {time.monotonic() - started:6.0f} s", flush=True)
     print(f"{results['cases']} cases, {results['complaints']} complaints; written: {record('fuzz', results)}")
     return 1 if results["complaints"] else 0

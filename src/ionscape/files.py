@@ -22,7 +22,7 @@ from ionscape.errors import InputError, unreadable
 
 MEGABYTE = 1 << 20
 #: Text of numbers shrinks to a tenth; a file that grows by more than this is made to fill the memory.
-MOST_EXPANSION = 100
+MOST_EXPANSION = 30
 #: Where the classes may come from that JSON names.
 TRUSTED_MODULES = ("pymatgen.core", "pymatgen.entries", "pymatgen.analysis.phase_diagram", "pymatgen.io.vasp")
 #: Objects of these names are data and nothing else.

@@ -728,7 +728,7 @@ def _store(files: dict[str, bytes], beside: dict[str, Maker]) -> Iterator[Family
 
 
 #: What makes the families, in the order of the run.
-MAKERS = (structures, frames, runs, densities, records, studies, results)
+MAKERS = (results, studies, records, frames, densities, runs, structures)
 
 
 def families() -> Iterator[Family]:

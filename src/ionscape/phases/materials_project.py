@@ -7,6 +7,7 @@ GGA+U with MP2020 corrections, on one scale by themselves.
 from __future__ import annotations
 
 import importlib
+import os
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -21,6 +22,8 @@ from ionscape.phases.scheme import MP2020_SCALE
 CRITERIA = {"thermo_types": ["GGA_GGA+U"]}
 WHERE = "Materials Project"
 #: What the client says where the server, or the client itself, does not take the key.
+#: Environment variables that hold a key.
+KEYS = ("MP_API_KEY", "PMG_MAPI_KEY")
 KEY_REFUSED = ("status code 401", "status code 403", "valid API key")
 
 
@@ -94,6 +97,9 @@ def _unreachable(reason: str) -> InputError:
 
 def _refused(reason: str) -> InputError:
     told = " ".join(reason.split())
+    for name in KEYS:  # servers repeat what they were asked with
+        if os.environ.get(name):
+            told = told.replace(os.environ[name], f"({name})")
     if any(sign in told for sign in KEY_REFUSED):
         return InputError(
             "the API key is refused",

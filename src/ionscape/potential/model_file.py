@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from ionscape.units import Array
 
 FORMAT, VERSION = "ionscape sparse Gaussian-process potential", 1
 _HEADER = "header.json"
+#: What the zip library raises over damaged archives (OSError: a place before the file's beginning).
+_DAMAGES = (zipfile.BadZipFile, OSError, EOFError, zlib.error, NotImplementedError, RuntimeError)
 
 
 def write_model(model: SparseModel, path: Path) -> str:
@@ -185,15 +188,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
                 if hashlib.sha256(data).hexdigest() != digest:
                     raise _damaged(path, f"'{name}' was altered")
                 arrays[name] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-        except (
-            KeyError,
-            ValueError,
-            TypeError,
-            AttributeError,
-            EOFError,
-            MemoryError,
-            zipfile.BadZipFile,
-        ) as error:
+        except (*_DAMAGES, KeyError, ValueError, TypeError, AttributeError, MemoryError) as error:
             raise _damaged(path, " ".join(str(error).split())[:120]) from None
     return header, arrays
 
@@ -208,7 +203,7 @@ def _header_in(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
         version = int(header["version"])
     except (KeyError, TypeError, ValueError, RecursionError):
         raise _foreign(path) from None
-    except zipfile.BadZipFile as error:
+    except _DAMAGES as error:
         raise _damaged(path, str(error)) from None
     if version > VERSION:
         raise InputError(
