@@ -97,7 +97,7 @@ docs: install-docs      ## reference pages from the code, then the site in site/
 	$(BIN)/python tools/phase_pages.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --clean
 
-examples: install-docs  ## runs every command and notebook of the documentation, and writes down what they print
+examples: install-docs  ## runs the commands and notebooks of the documentation; writes down what they print
 	OMP_NUM_THREADS=1 $(BIN)/python tools/examples.py --refresh
 	OMP_NUM_THREADS=1 $(BIN)/python tools/notebooks.py
 

@@ -132,7 +132,7 @@ def _near(one: str, other: str) -> bool:
     """Tell whether two numbers differ by no more than the tolerance, or by two units of the last place."""
     a, b = (float(number.replace("−", "-")) for number in (one, other))
     places = max(len(number.partition(".")[2]) for number in (one, other))
-    last = 0.0 if "e" in one + other else 10.0**-places
+    last = 10.0**-places if places and "e" not in one + other else 0.0
     return abs(a - b) <= max(TOLERANCE * max(abs(a), abs(b)), 2.5 * last)
 
 
