@@ -47,9 +47,9 @@ class PairTrend:
         found = [neighbor_list("ijS", image, CUTOFF + MARGIN) for image in images]
         rows = [np.column_stack([i, j, shifts]) for i, j, shifts in found]
         pairs = np.unique(np.concatenate(rows), axis=0)
-        moving: Array = np.asarray(free).any(axis=1)
+        moves = np.isin(pairs[:, :2], np.flatnonzero(free.any(axis=1)))
         ordered = (pairs[:, 0] < pairs[:, 1]) | ((pairs[:, 0] == pairs[:, 1]) & _positive(pairs[:, 2:]))
-        pairs = pairs[ordered & (moving[pairs[:, 0]] | moving[pairs[:, 1]])]
+        pairs = pairs[ordered & (moves[:, 0] | moves[:, 1])]
         self._one, self._other = pairs[:, 0], pairs[:, 1]
         self._shift = pairs[:, 2:] @ np.asarray(images[0].cell)
         numbers = images[0].numbers
