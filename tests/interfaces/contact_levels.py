@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ class FailsNowAndThen(EMT):
 
     def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
         mixed = len(set(atoms.numbers.tolist())) > 1
-        if mixed and int(round(float(atoms.positions[:, :2].sum()), 3) * 1000) % 3 == 0:
+        if mixed and zlib.crc32((atoms.positions.round(3) + 0.0).tobytes()) % 3 == 0:
             message = "the level gave up"
             raise CalculationError(message)
         super().calculate(atoms, properties, system_changes)
