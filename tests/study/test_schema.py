@@ -135,7 +135,7 @@ def test_a_forgotten_unit_is_found(tmp_path: Path) -> None:
     for location, table in TABLES.items():
         for name in table.model_fields:
             bare = re.sub(
-                r"_(A2?|e|eV|meV_per_atom|eV_per_A3?|e_per_A3|J_per_m2|K|bar|V|GPa|THz|deg|percent|fs|ps|per_ps|GB)$",
+                r"_(A2?|e|eV|meV_per_atom|eV_per_A3?|e_per_A3|J_per_m2|K|bar|V|GPa|THz|deg|percent|fs|ps|per_ps|s|min|GB)$",
                 "",
                 name,
             )
@@ -184,7 +184,7 @@ def test_every_key_is_documented_with_its_unit(location: Location) -> None:
         if "float" in str(field.annotation):
             assert (
                 re.search(
-                    r"_(A2?|e|eV|meV_per_atom|eV_per_A3?|e_per_A3|J_per_m2|K|bar|V|GPa|THz|deg|percent|fs|ps|per_ps|GB)$",
+                    r"_(A2?|e|eV|meV_per_atom|eV_per_A3?|e_per_A3|J_per_m2|K|bar|V|GPa|THz|deg|percent|fs|ps|per_ps|s|min|GB)$",
                     name,
                 )
                 or name in UNIT_IN_WORDS
