@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ionscape.errors import InputError
+from ionscape.files import Wanted, json_of
 from ionscape.study.catalogue import Catalogue
 from ionscape.study.engine import InProcess, LocalWorkers
 from ionscape.study.lab import Laboratory
@@ -22,6 +22,7 @@ from ionscape.study.schema import StudyFile, read_study
 from ionscape.study.store import Store
 
 RUN_FILE = "run.json"
+RUN = Wanted("JSON", "the folder of a study that was run", "Give the folder named with `ionscape run --out`.")
 STORE = "store"
 
 
@@ -179,11 +180,15 @@ def store_of(folder: Path) -> Store:
 
 def _run_file(folder: Path) -> dict[str, Any]:
     try:
-        data: dict[str, Any] = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        data: dict[str, Any] = json_of(folder / RUN_FILE, RUN)
         states = [record["state"] for record in data["stages"].values()]
-        if not (isinstance(data["store"], str) and all(isinstance(state, str) for state in states)):
+        if not (
+            isinstance(data["store"], str)
+            and "\0" not in data["store"]
+            and all(isinstance(state, str) for state in states)
+        ):
             raise TypeError
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (InputError, KeyError, TypeError, AttributeError):
         raise InputError(
             "holds no study (no readable run.json)",
             where=str(folder),
