@@ -680,7 +680,7 @@ def results() -> Iterator[Family]:
         "out/results.json",
         content,
         (("report", "out"),),
-        (*broken(content), *dressed(content), *_numbers(content), *mutations),
+        (*broken(content), *dressed(content), *mutations),
         beside=beside,
     )
     texts = (
@@ -713,7 +713,11 @@ def _numbers(content: bytes, which: Any = FLOAT) -> Iterator[Mutation]:
 
 def _store(files: dict[str, bytes], beside: dict[str, Maker]) -> Iterator[Family]:
     marker = files["out/store/store.json"]
-    commands = (("verify", "out"), ("status", "out"), ("run", "s.toml", "--out", "out", "--engine", "process"))
+    commands = (
+        ("verify", "out"),
+        ("status", "out"),
+        ("run", "s.toml", "--out", "out", "--stages", "doping", "--engine", "process"),
+    )
     mutations = tuple(broken(marker))
     yield Family("marker of a store", "out/store/store.json", marker, commands, mutations, beside=beside)
     for name in ("result.json", "input.json", "manifest.json"):

@@ -139,6 +139,9 @@ def _refusal(found: str, path: Path) -> InputError:
 
 def _load(path: Path) -> dict[str, Any]:
     data = json_of(path, RESULTS)
+    for name in ("study", "stages"):
+        if isinstance(data, dict) and not isinstance(data.get(name) or {}, dict):
+            raise _refusal(f"'{name}' cannot be understood (no table)", path)
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         found = data.get("format") if isinstance(data, dict) else type(data).__name__
         raise _refusal(f"format {found!r}", path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ionscape.errors import InputError
+from ionscape.files import Wanted, json_of
 from ionscape.levels.registry import Level
 from ionscape.study import tasks
 from ionscape.study.catalogue import Catalogue
@@ -28,6 +28,7 @@ from ionscape.study.store import Store
 from ionscape.study.told import TOLD
 
 RUN_FILE = "run.json"
+RUN = Wanted("JSON", "the folder of a study that was run", "Give the folder named with `ionscape run --out`.")
 STORE = "store"
 
 
@@ -209,11 +210,15 @@ def store_of(folder: Path) -> Store:
 
 def _run_file(folder: Path) -> dict[str, Any]:
     try:
-        data: dict[str, Any] = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        data: dict[str, Any] = json_of(folder / RUN_FILE, RUN)
         states = [record["state"] for record in data["stages"].values()]
-        if not (isinstance(data["store"], str) and all(isinstance(state, str) for state in states)):
+        if not (
+            isinstance(data["store"], str)
+            and "\0" not in data["store"]
+            and all(isinstance(state, str) for state in states)
+        ):
             raise TypeError
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (InputError, KeyError, TypeError, AttributeError):
         raise InputError(
             "holds no study (no readable run.json)",
             where=str(folder),

@@ -213,8 +213,10 @@ class Store:
                 part = marker.with_suffix(f".{os.getpid()}")
                 part.write_text(json.dumps({"format": FORMAT}))
                 part.rename(marker)
+            if not marker.is_file():  # a pipe would keep us waiting for ever
+                raise ValueError(f"{MARKER} is no file")
             found = json.loads(marker.read_text())["format"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise StoreError(
                 f"cannot be used ({error})",
                 where=f"store {self.root}",
@@ -243,6 +245,8 @@ def _sha256(content: bytes) -> str:
 
 
 def _content(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a file", str(path))
     for _ in range(ATTEMPTS - 1):
         try:
             return path.read_bytes()
