@@ -28,6 +28,7 @@ import psutil
 from kill_and_resume import WORKER, Ledger, compared, marked
 from record import record
 
+from ionscape.study.engine import end_orphans
 from ionscape.study.progress import Progress
 from ionscape.study.runner import RunOptions, run_study
 from ionscape.study.store import Store
@@ -78,9 +79,9 @@ class Campaign:
     kills: int
     seed: int
     keep: int = 30
-    seconds: float = 0.005
+    seconds: float = 0.25
     workers_every: int = 0
-    longest: float = 2.0
+    longest: float = 0.6
 
 
 @dataclass
@@ -221,6 +222,7 @@ def under_fire(what: Campaign, toll: Toll, alone: float) -> int:
             fire_at_runner(driver, toll, rng.uniform(0, 2 * longest), store if rng.random() < 0.5 else None)
         look(store, toll)
     code = ended(begin(what, "killed", "process"))
+    end_orphans(store)  # what the next run with workers does first
     look(store, toll)
     return code
 

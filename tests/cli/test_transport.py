@@ -192,7 +192,7 @@ def test_arrhenius_reads_what_transport_writes(ionscape: Command, folder: Path, 
 def test_arrhenius_refuses_what_it_cannot_use(refused: Callable[..., str], folder: Path) -> None:
     good = stored(folder, 800.0, 1e-5)
     assert "at least two" in refused("arrhenius", good)
-    assert "No such file" in refused("arrhenius", good, "nowhere.json")
+    assert "no such file" in refused("arrhenius", good, "nowhere.json")
     (folder / "other.json").write_text("{}")
     assert "temperature_K" in refused("arrhenius", good, "other.json")
     (folder / "text.json").write_text("D = 3")

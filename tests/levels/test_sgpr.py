@@ -70,7 +70,7 @@ def test_own_calculator_is_shared_with_nobody(path):
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("sgpr", "names no model file"), ("sgpr:", "names no model file"), ("sgpr:/no/such", "cannot be read")],
+    [("sgpr", "names no model file"), ("sgpr:", "names no model file"), ("sgpr:/no/such", "no such file")],
 )
 def test_level_without_a_model_is_refused(name, told):
     with pytest.raises(InputError, match=told):

@@ -627,7 +627,7 @@ def studies() -> Iterator[Family]:
         ("module that fails", b"ase.calculators.emt:EMT", b"failing:Thing"),
         ("module that ends", b"ase.calculators.emt:EMT", b"ending:Thing"),
         ("factory that is none", b"ase.calculators.emt:EMT", b"math:pi"),
-        ("factory that makes nothing", b"ase.calculators.emt:EMT", b"builtins:print"),
+        ("factory that makes nothing", b"ase.calculators.emt:EMT", b"builtins:list"),
         ("level without a name", b"ase.calculators.emt:EMT", b""),
         ("settings that are none", b'EMT"', b'EMT"\nsettings = 7'),
         ("settings of dates", b'EMT"', b'EMT"\nsettings = { x = 2020-01-01 }'),

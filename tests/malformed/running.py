@@ -167,7 +167,7 @@ def _bad_message(case: Case, ended: Outcome) -> str | None:
     lines = [line for line in ended.err.splitlines() if line.strip()]
     told = [line for line in lines if line.startswith(f"ionscape {case.arguments[0]}: ")]
     if ended.out:
-        return "output beside a refusal"
+        return None if _tells_failure(ended.out) else "output beside a refusal"
     if "unforeseen" in ended.err:
         return "unforeseen"
     if len(told) != 1:
@@ -177,6 +177,16 @@ def _bad_message(case: Case, ended: Outcome) -> str | None:
     if len(told[0]) > 1200:
         return "a message too long to be read"
     return None
+
+
+def _tells_failure(out: str) -> bool:
+    """Tell whether an answer says itself what is corrupt (`verify`), or which stage failed (`run`)."""
+    try:
+        answer = json.loads(out)
+    except ValueError:
+        return False
+    failed = [one for one in answer.get("stages", {}).values() if one.get("state") == "failed"]
+    return bool(answer.get("corrupt") or failed)
 
 
 def message(ended: Outcome) -> str:

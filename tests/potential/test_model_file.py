@@ -131,7 +131,7 @@ def plain_zip(path: Path) -> None:
         (lambda path: rewritten(path, "offsets.npy", lambda data: data[:-4] + b"abcd"), "altered"),
         (lambda path: path.write_text("frames"), "not a model"),
         (lambda path: path.write_bytes(b""), "not a model"),
-        (lambda path: path.unlink(), "cannot be read"),
+        (lambda path: path.unlink(), "no such file"),
         (plain_zip, "not a model"),
         (truncated, "cut short"),
         (flipped, "damaged"),

@@ -158,7 +158,7 @@ def _check_read(frame: Any, where: str) -> None:
         finite = values.dtype.kind not in "fiu" or bool(np.isfinite(values).all())
         if not is_number or not finite or (is_number and _largest(values) > LARGEST_NUMBER):
             raise InputError(
-                f"{name}: no finite number, or one larger than {LARGEST_NUMBER:g}",
+                f"{name}: not finite, no number, or larger than {LARGEST_NUMBER:g}",
                 where=where,
                 expected="positions in Å, energies in eV, forces in eV/Å",
                 remedy="Leave the frame out, or calculate it again.",

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 
 from ionscape import __version__
 from ionscape.errors import InputError
+from ionscape.files import Wanted, check_file
 from ionscape.potential.descriptor import Descriptor
 from ionscape.potential.evidence import Noise
 from ionscape.potential.kernel import DotProductKernel
@@ -32,6 +33,12 @@ from ionscape.units import Array
 
 FORMAT, VERSION = "ionscape sparse Gaussian-process potential", 1
 _HEADER = "header.json"
+MODEL = Wanted(
+    "a model",
+    "the file of a model that `ionscape train` wrote",
+    "Check the path and the permissions.",
+    largest_MB=8192,
+)
 #: What the zip library raises over damaged archives (OSError: a place before the file's beginning).
 _DAMAGES = (zipfile.BadZipFile, OSError, EOFError, zlib.error, NotImplementedError, RuntimeError)
 
@@ -216,6 +223,7 @@ def _header_in(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
 
 
 def _opened(path: Path) -> zipfile.ZipFile:
+    check_file(path, MODEL)
     try:
         with path.open("rb") as file:
             start = file.read(4)

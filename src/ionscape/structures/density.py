@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 DENSITY = Wanted(
     "a charge density",
-    "a CHGCAR, AECCAR or cube file of a periodic calculation",
+    "a charge density: a CHGCAR, AECCAR or cube file of a periodic calculation",
     "Check the path and that the file is complete; cube files must end in .cube.",
     largest_MB=4096,
 )

@@ -15,9 +15,8 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from ionscape.errors import StoreError
 from ionscape.study.store import CALCULATIONS, INPUT, PROVENANCE, RESULT, Store, is_key
@@ -29,8 +28,7 @@ if TYPE_CHECKING:
 INDEX = "index"
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One finished calculation.
 
     Attributes
@@ -107,9 +105,8 @@ class Catalogue:
 
         wanted = {"kind": kind, "level": level, "formula": formula}
         asked = {name: value for name, value in wanted.items() if value}
-        found = [asdict(row) for row in self.rows() if all(getattr(row, k) == v for k, v in asked.items())]
-        columns = [name for name in Row.__dataclass_fields__ if name != "modified"]
-        return pd.DataFrame(found, columns=columns).set_index("key")
+        found = [row for row in self.rows() if all(getattr(row, k) == v for k, v in asked.items())]
+        return pd.DataFrame(found, columns=list(Row._fields)).drop(columns="modified").set_index("key")
 
     def _file(self, prefix: str) -> Path:
         return self._folder / f"{prefix}.jsonl"
@@ -131,7 +128,8 @@ class Catalogue:
             lines = self._file(prefix).read_bytes().split(b"\n")
         except OSError:
             return {}
-        return {row.key: row for row in map(_opened, lines) if row is not None}
+        texts = [text for text in map(_opened, lines) if text]
+        return {row.key: row for row in map(Row._make, json.loads(b"[" + b",".join(texts) + b"]"))}
 
     def _fresh(self, key: str, modified: int) -> Row:
         damage = self._store.damage(key, rehash=False)
@@ -188,14 +186,13 @@ def _formula(species: list[str]) -> str:
 
 
 def _sealed(row: Row) -> bytes:
-    text = json.dumps(asdict(row), sort_keys=True).encode()
+    text = json.dumps(row).encode()
     return b"%08x %b\n" % (zlib.crc32(text), text)
 
 
-def _opened(line: bytes) -> Row | None:
-    """Return the row in a line; None for one that was cut or altered."""
+def _opened(line: bytes) -> bytes:
+    """Return the row in a line, as JSON; nothing for one that was cut or altered."""
     try:
-        seal, text = line[:8], line[9:]
-        return Row(**json.loads(text)) if int(seal, 16) == zlib.crc32(text) else None
-    except (ValueError, TypeError):
-        return None
+        return line[9:] if int(line[:8], 16) == zlib.crc32(line[9:]) else b""
+    except ValueError:
+        return b""

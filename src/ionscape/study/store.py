@@ -29,6 +29,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -42,6 +43,7 @@ INPUT, RESULT, PROVENANCE = "input.json", "result.json", "provenance.json"
 MARKER = "store.json"
 CALCULATIONS = "calculations"
 FOLDERS = (CALCULATIONS, "working", "locks")
+_KEY = re.compile("[0-9a-f]{64}")
 #: Attempts at a file whose handle is stale: on a network file system another host replaced it.
 ATTEMPTS = 3
 
@@ -60,7 +62,7 @@ def request_key(request: Mapping[str, Any]) -> str:
 
 def is_key(name: str) -> bool:
     """Tell whether `name` is that of a calculation: file systems leave files of their own beside them."""
-    return len(name) == 64 and set(name) <= set("0123456789abcdef")
+    return _KEY.fullmatch(name) is not None
 
 
 def names_in(folder: Path) -> Iterator[str]:
