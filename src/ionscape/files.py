@@ -79,7 +79,10 @@ def path_inside(folder: Path, text: str, *, where: str) -> Path:
     InputError
         If the path climbs out of the folder, or no path can be called so.
     """
-    path = Path(text).expanduser() if text.startswith("~") else Path(text)
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:  # nobody is called so: a file whose name begins with a tilde
+        path = Path(text)
     climbs = not path.is_absolute() and Path(os.path.normpath(path)).parts[:1] == (os.pardir,)
     if climbs or "\0" in text or not text:
         raise InputError(

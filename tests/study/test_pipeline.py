@@ -246,7 +246,7 @@ def test_every_number_has_a_unit(whole: Done) -> None:
     results = whole.results
     del results["levels"]
     bare = set(bare_numbers(results))
-    ordinals = r"\.(format|rank|best|seed|multiplicity|supercell\[\]|max_steps)$"
+    ordinals = r"^\.seeds\.|\.(format|rank|best|seed|multiplicity|supercell\[\]|max_steps)$"
     with_unit = r"^\.relaxation\.\w+_(eV_per_A|eV_per_A3)$"
     assert [path for path in bare if not re.search(f"{ordinals}|{with_unit}", path)] == []
     assert {".format", ".study.seed", ".relaxation.fmax_eV_per_A"} <= bare

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ionscape.errors import InputError
-from ionscape.settings import Kind, checked_settings
 
 if TYPE_CHECKING:
     from ionscape.levels.registry import Level
+    from ionscape.settings import Kind
     from ionscape.stability.bench import PhaseBench
     from ionscape.study.lab import Laboratory
 
@@ -104,6 +104,8 @@ def whole_number(text: str) -> int:
 
 def settings_from(kind: type[Kind], where: str, **values: Any) -> Kind:
     """Return the settings type `kind` made of option values; a refused value is an `InputError`."""
+    from ionscape.settings import checked_settings
+
     return checked_settings(kind, values, where)
 
 

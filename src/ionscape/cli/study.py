@@ -188,8 +188,8 @@ def _status(options: argparse.Namespace) -> Answer:
         "unfinished": status.unfinished,
     }
     told = f"running since {at_it.since}: process {at_it.pid} on {at_it.host}" if at_it else "not running"
-    text = f"{told}\n{table(('stage', 'state'), list(status.stages.items()))}"
-    text += f"\n{status.complete} calculations finished, {len(status.unfinished)} begun and not finished"
+    text = table(("stage", "state"), list(status.stages.items()))
+    text += f"\n{status.complete} calculations finished, {len(status.unfinished)} begun and not finished\n{told}"
     rows = [(one.kind, one.content, one.level, one.steps, one.since, one.host) for one in status.running]
     if rows:
         text += "\n" + table(("calculating", "atoms", "level", "steps", "since", "on"), rows)

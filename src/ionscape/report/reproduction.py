@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ionscape.errors import InputError
 from ionscape.report.typography import significant
 from ionscape.structures.exchange import replacing
 
@@ -15,13 +16,29 @@ OUTCOMES = {"agrees": "agrees", "differs": "differs", "undecided": "undecided", 
 
 
 def write_reproduction(folder: Path) -> Path | None:
-    """Write ``report/comparison.md`` from ``results.json`` in `folder`; nothing if it names no other study."""
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    """Write ``report/comparison.md`` from ``results.json`` in `folder`; nothing if it names no other study.
+
+    Raises
+    ------
+    InputError
+        If what stands there of the other study cannot be understood.
+    """
+    path = folder / "results.json"
+    results = json.loads(path.read_text(encoding="utf-8"))
     if not results.get("comparison") and not results.get("claims"):
         return None
+    try:
+        page = reproduction_page(results)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"'comparison' or 'claims' cannot be understood ({type(error).__name__}: {error})",
+            where=str(path),
+            expected="results that `ionscape run` wrote",
+            remedy="Run the study again: what is finished is not calculated again.",
+        ) from None
     target = folder / "report" / "comparison.md"
     with replacing(target) as part:
-        part.write_text(reproduction_page(results), encoding="utf-8")
+        part.write_text(page, encoding="utf-8")
     return target
 
 

@@ -85,7 +85,9 @@ def run_study(path: Path, options: RunOptions, progress: Progress) -> StudyRun:
     engine = engine_of(options.engine, study_file.content.engine, roles_of(study_file.content), progress.message)
     lab = Laboratory(store, engine, progress)
     run = begin(study_file, lab, progress, names)
-    with at_work(folder), contextlib.closing(lab):
+    with at_work(folder), contextlib.ExitStack() as at_the_end:
+        at_the_end.callback(progress.end)
+        at_the_end.enter_context(contextlib.closing(lab))
         progress.file = folder / TOLD
         if left := str(end_orphans(store.root)):
             progress.message(left)
