@@ -196,5 +196,5 @@ def test_arrhenius_refuses_what_it_cannot_use(refused: Callable[..., str], folde
     (folder / "other.json").write_text("{}")
     assert "temperature_K" in refused("arrhenius", good, "other.json")
     (folder / "text.json").write_text("D = 3")
-    assert "not JSON" in refused("arrhenius", good, "text.json")
+    assert "cannot be read as JSON" in refused("arrhenius", good, "text.json")
     assert "--at-K" in refused("arrhenius", good, "--at-K", "0")
