@@ -156,7 +156,7 @@ def no_frames() -> None:
     [
         (unlabelled, "no energy and no forces"),
         (without_forces, "no forces"),
-        (with_nan, "no finite number"),
+        (with_nan, "not finite"),
         (of_two_levels, "different levels"),
         (one_frame, "1 frame to be taught"),
         (two_frames, "1 frame to be taught"),
