@@ -21,6 +21,8 @@ from typing import Any, NoReturn
 from ionscape.errors import InputError, unreadable
 
 MEGABYTE = 1 << 20
+#: Letters of a path at most, as on most systems.
+LONGEST_PATH = 1024
 #: Text of numbers shrinks to a tenth; a file that grows by more than this is made to fill the memory.
 MOST_EXPANSION = 30
 #: Where the classes may come from that JSON names.
@@ -84,7 +86,7 @@ def path_inside(folder: Path, text: str, *, where: str) -> Path:
     except RuntimeError:  # nobody is called so: a file whose name begins with a tilde
         path = Path(text)
     climbs = not path.is_absolute() and Path(os.path.normpath(path)).parts[:1] == (os.pardir,)
-    if climbs or "\0" in text or not text:
+    if climbs or "\0" in text or not text or len(text) > LONGEST_PATH:
         raise InputError(
             f"'{text[:80]}' leads out of its folder" if climbs else f"{text[:80]!r} is no path",
             where=where,

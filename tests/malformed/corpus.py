@@ -497,7 +497,7 @@ def records() -> Iterator[Family]:
         "model",
         "m.sgp",
         model,
-        (("evaluate", "f.extxyz", "--level", "sgpr:{}"), ("export", "{}", "--for", "ase")),
+        (("evaluate", "f.extxyz", "--level", "sgpr:{}"), ("export", "{}", "--to", "lammps")),
         binary(model, _changed_models(model), sealed=True),
         refusing=(("relax", "h.cif", "--level", "sgpr:{}"), ("md", "h.cif", "--level", "sgpr:{}")),
         beside={"f.extxyz": holding(good.extxyz()), "h.cif": holding(good.cif())},

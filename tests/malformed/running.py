@@ -100,7 +100,9 @@ def warm(cases: Iterable[Case]) -> None:
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             case.prepare(Path(folder))
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
+            # what is wrong with a command is told when it is judged
+            with quiet[0], quiet[1], contextlib.suppress(SystemExit):
                 main(case.arguments)
 
 

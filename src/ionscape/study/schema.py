@@ -8,13 +8,14 @@ documentation, from which the reference page is made.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from ionscape.doping.settings import DopingRoute, DopingSettings, Repeats
 from ionscape.dynamics.learning_plan import LearningPlan
@@ -63,6 +64,17 @@ class LevelTable(Settings):
 
     name: str = Field("chgnet", description="Registered level (`ionscape levels`) or 'module:factory'.")
     settings: dict[str, Any] = Field(default_factory=dict, description="Settings of the level.")
+
+    @field_validator("settings")
+    @classmethod
+    def _plain(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(settings, allow_nan=False)  # they are part of the key of every calculation
+        except (TypeError, ValueError, RecursionError):
+            raise ValueError(
+                "Value should be finite numbers, texts, booleans, lists and tables of these"
+            ) from None
+        return settings
 
 
 class Levels(Settings):

@@ -124,7 +124,7 @@ class Store:
         """
         folder = self.folder(key)
         try:
-            manifest = json.loads(_content(folder / MANIFEST))
+            manifest = json.loads(_content(folder / MANIFEST).decode())
             content = _content(folder / name)
             if _sha256(content) != manifest[name]:
                 raise _altered(folder, f"{name} was changed after it was stored")
@@ -185,7 +185,7 @@ class Store:
         """
         folder = self.folder(key)
         try:
-            manifest = json.loads(_content(folder / MANIFEST))
+            manifest = json.loads(_content(folder / MANIFEST).decode())
             present = {path.name for path in folder.iterdir()} - {MANIFEST}
             if present != set(manifest):
                 odd = ", ".join(sorted(present ^ set(manifest)))
@@ -193,7 +193,7 @@ class Store:
             for name, digest in manifest.items() if rehash else ():
                 if _sha256(_content(folder / name)) != digest:
                     return f"{name} was changed after it was stored"
-            if rehash and request_key(json.loads(_content(folder / INPUT))) != key:
+            if rehash and request_key(json.loads(_content(folder / INPUT).decode())) != key:
                 return "input.json is not the request this folder is named after"
         except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
             return f"cannot be read ({error})"
