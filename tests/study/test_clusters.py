@@ -14,7 +14,7 @@ from ionscape.errors import InputError
 from ionscape.levels import allocation
 from ionscape.levels.allocation import END
 from ionscape.levels.calculation import Relaxation
-from ionscape.study import engine, schedulers
+from ionscape.study import engine, schedulers, session
 from ionscape.study.engine import ClusterWorkers, EngineSettings, InProcess, engine_of
 from ionscape.study.lab import Laboratory
 from ionscape.study.orphans import SCHEDULER, Orphans, end_orphans
@@ -168,6 +168,19 @@ def test_jobs_draw_nothing_new_before_they_stop() -> None:
         stop = engine._stop_s(settings, resources)
         assert stop == 60 * (minutes - margin)
         assert 0 < engine._drawing_s(settings, resources) < stop
+
+
+def test_jobs_too_short_to_draw_anything_end_the_run(cells, toy, positions, tmp_path, pbs, monkeypatch) -> None:
+    monkeypatch.setattr(engine, "_drawing_s", lambda _settings, _resources: 1)  # over before a worker is there
+    monkeypatch.setattr(session, "IN_VAIN", 2)
+    settings = EngineSettings(kind="pbs", address="127.0.0.1", resources=Resources(wall_time_min=90))
+    lab = Laboratory(Store(tmp_path / "store"), ClusterWorkers(settings), Progress())
+    try:
+        (answer,) = lab.relax(cells(1), toy(), positions)
+    finally:
+        lab.close()
+    assert "longer wall_time_min is needed" in str(answer)
+    assert len(list(pbs.glob("*.asked"))) <= 4
 
 
 def test_gpus_are_shared_out() -> None:

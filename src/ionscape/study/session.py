@@ -29,6 +29,10 @@ TICK = 0.5
 #: Jobs in a row that may end before a calculation made a step; it is given up then.
 IN_VAIN = 5
 TOO_SHORT = f"{IN_VAIN} jobs in a row ended before it made a step: a longer wall_time_min is needed"
+NEVER_DRAWN = (
+    f"{IN_VAIN} jobs in a row ended before their workers could take it: starting a worker takes longer than a job "
+    "draws calculations; a longer wall_time_min is needed"
+)
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -46,6 +50,38 @@ class Pool:
 
     executor: Any
     threads: Annotated[int, Unit("1")]
+
+
+class Vigil:
+    """Watches one pool for jobs that end in order, one after the other, before a worker takes a calculation.
+
+    Parsl starts such a job anew for ever, because nothing failed.
+
+    Parameters
+    ----------
+    executor
+        Executor of the pool.
+    """
+
+    def __init__(self, executor: Any) -> None:
+        self._executor = executor
+        self._ended = 0
+
+    def renew(self) -> None:
+        """Count from now on: a calculation of the pool ended or stopped in order, or none is waiting."""
+        self._ended = self._completed()
+
+    def look(self) -> None:
+        """Give up the calculations of the pool if `IN_VAIN` jobs ended since the last renewal and none is at work."""
+        if self._completed() - self._ended < IN_VAIN or self._executor.bad_state_is_set:
+            return
+        if not any(manager["tasks"] for manager in self._executor.connected_managers()):
+            self._executor.set_bad_state_and_fail_all(RuntimeError(NEVER_DRAWN))
+
+    def _completed(self) -> int:
+        from parsl.jobs.states import JobState
+
+        return sum(status.state == JobState.COMPLETED for status in list(self._executor.status_facade.values()))
 
 
 class Session:
@@ -87,6 +123,7 @@ class Session:
         self._kernel = parsl.load(config)
         self._open.callback(self._kernel.cleanup)
         self._apps: dict[str, tuple[Any, int]] = {}
+        self._vigils: dict[str, Vigil] = {}
 
     def _mark(self) -> None:
         marks = {MARK: f"{self._store_root}|{self.name}", "SPT_NOENV": "1"}  # the latter keeps the mark readable
@@ -116,6 +153,7 @@ class Session:
         self._kernel.add_executors([pool.executor])
         app = parsl.python_app(tasks.perform, data_flow_kernel=self._kernel, executors=[pool.executor.label])
         self._apps[name] = (app, pool.threads)
+        self._vigils[name] = Vigil(pool.executor)
 
     def run(self, requests: Sequence[dict[str, Any]], pools: Sequence[str]) -> Iterator[Ended | None]:
         """Run each of `requests` on the pool named at its place; yield each as it ends, and None now and then."""
@@ -126,6 +164,8 @@ class Session:
             future = app(requests[index], str(self._store_root), threads)
             future.add_done_callback(lambda done: ended.put((index, done)))
 
+        for pool in set(pools):
+            self._vigils[pool].renew()
         for index in range(len(requests)):
             send(index)
         left, pauses = len(requests), dict[int, tuple[int, int]]()
@@ -133,8 +173,11 @@ class Session:
             try:
                 index, future = ended.get(timeout=TICK)
             except queue.Empty:
+                for pool in set(pools):
+                    self._vigils[pool].look()
                 yield None
                 continue
+            self._vigils[pools[index]].renew()
             if _is_paused(future):
                 pauses[index] = _in_vain(pauses.get(index, (0, -1)), future.result()["steps"])
                 if pauses[index][0] < IN_VAIN:
