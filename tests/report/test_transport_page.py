@@ -53,6 +53,18 @@ def test_comparison_tells_temperature_and_reason(results, tmp_path):
     assert "no jumps yet" in page.values("title")
 
 
+def test_statements_stand_beside_our_numbers(results, tmp_path):
+    numbers = [
+        {"target": "Li6Zr2O7", "flag": False},
+        {"target": "N on O, 4", "unavailable": "the gate refuses it"},
+    ]
+    said = {"says": "<b>It</b> diffuses", "source": "Fig. 4", "outcome": "unknown", "note": "", "numbers": numbers}
+    page = page_of(write_study(tmp_path, results | {"comparison": [], "claims": [said]}))
+    assert "comparison" in page.values("id")
+    for told in ("<b>It</b> diffuses", "Li6Zr2O7: no", "N on O, 4: none (the gate refuses it)", "not comparable"):
+        assert told in page.text
+
+
 def test_figures_come_from_the_numbers_where_there_are_no_curves(results, tmp_path):
     record = read_study(write_study(tmp_path, results))
     assert set(dict(run_figures(record, "N"))) == {"arrhenius", "conductivity-content"}

@@ -93,6 +93,7 @@ SECTIONS = {
     "dynamics": "Dynamics",
     "transport": "Transport",
     "migration": "Migration",
+    "electronic": "Electrons",
     "comparison": "Comparison",
     "provenance": "Provenance",
 }
@@ -204,7 +205,8 @@ def _shown(record: StudyRecord) -> dict[str, Any]:
         "dynamics": record.dynamics,
         "transport": record.transport,
         "migration": record.migration,
-        "comparison": record.comparison,
+        "electronic": record.electronic,
+        "comparison": record.comparison or record.claims,
         "provenance": True,
     }
 

@@ -22,11 +22,13 @@ from ionscape.report.records import (
     EmptySite,
     EmptySites,
     FailedContent,
+    JudgedStatement,
     Phase,
     Reference,
     StudyRecord,
     Target,
 )
+from ionscape.report.reproduction import OUTCOMES, told, verdict_of
 from ionscape.report.surface_records import match_record, surfaces_record
 from ionscape.report.transport_reading import dynamics_record, transport_record
 from ionscape.report.values import known, plain, quantity
@@ -88,6 +90,7 @@ def read_study(folder: Path) -> StudyRecord:
         references=part("references", lambda node: tuple(map(_reference, node)), data),
         **_stages(part),
         comparison=part("comparison", lambda node: tuple(map(_comparison, node)), data),
+        claims=part("claims", lambda node: tuple(map(_claim, node)), data),
         computed=tuple(stage for stage in STAGES if stages.get(stage)),
         failed={stage: failed[stage] for stage in STAGES if stage in failed},
         pending=tuple(stage for stage in STAGES if _is_pending(stage, recorded)),
@@ -272,6 +275,17 @@ def _comparison(node: Mapping[str, Any]) -> Comparison:
         interval=tuple(map(quantity, node.get("interval") or ())),
         reason=str(ours.get("unavailable") or ""),
         study=quantity(node["study"]),
+        verdict=verdict_of(node),
+        source=str(node.get("source") or ""),
+        note=str(node.get("note") or ""),
+    )
+
+
+def _claim(node: Mapping[str, Any]) -> JudgedStatement:
+    return JudgedStatement(
+        says=str(node["says"]),
+        outcome=OUTCOMES[node["outcome"]],
+        numbers=tuple(map(told, node["numbers"])),
         source=str(node.get("source") or ""),
         note=str(node.get("note") or ""),
     )

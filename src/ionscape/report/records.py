@@ -141,6 +141,8 @@ class Comparison:
         Our number with the ends of its 95 % interval; None and nothing where they are not known.
     reason
         Why there is none of ours.
+    verdict
+        Whether the two agree, in words.
     """
 
     quantity: str
@@ -150,6 +152,18 @@ class Comparison:
     interval: tuple[Quantity, ...]
     reason: str
     study: Quantity
+    verdict: str
+    source: str
+    note: str
+
+
+@dataclass(frozen=True)
+class JudgedStatement:
+    """A statement of the source study with our numbers, each in words, and whether they bear it out."""
+
+    says: str
+    outcome: str
+    numbers: tuple[str, ...]
     source: str
     note: str
 
@@ -224,6 +238,7 @@ class StudyRecord:
     migration: MigrationRecord | None
     electronic: tuple[ElectronicRecord, ...]
     comparison: tuple[Comparison, ...]
+    claims: tuple[JudgedStatement, ...]
     computed: tuple[str, ...]
     failed: Mapping[str, str]
     pending: tuple[str, ...]

@@ -12,6 +12,8 @@ from ionscape.report.typography import significant
 from ionscape.structures.exchange import replacing
 
 VERDICTS = {"within": "agrees", "differs": "differs", "unknown": "not comparable"}
+#: What records of earlier versions give, which carry no verdict.
+UNJUDGED = "not judged"
 OUTCOMES = {"agrees": "agrees", "differs": "differs", "undecided": "undecided", "unknown": "not comparable"}
 
 
@@ -64,7 +66,7 @@ def reproduction_page(results: Mapping[str, Any]) -> str:
             "",
             made,
             "",
-            _tally("Numbers", map(_verdict, numbers)),
+            _tally("Numbers", map(verdict_of, numbers)),
             _tally("Statements", (OUTCOMES[row["outcome"]] for row in claims)),
             "",
             "## Numbers",
@@ -91,9 +93,9 @@ def _tally(what: str, outcomes: Iterable[str]) -> str:
     return f"{what}: {told}."
 
 
-def _verdict(row: Mapping[str, Any]) -> str:
-    """Return the verdict in words; records of earlier versions carry none."""
-    return VERDICTS.get(row.get("verdict", ""), "not judged")
+def verdict_of(row: Mapping[str, Any]) -> str:
+    """Return in words whether our number is that of the other study."""
+    return VERDICTS.get(row.get("verdict", ""), UNJUDGED)
 
 
 def _number_row(index: int, row: Mapping[str, Any]) -> str:
@@ -107,7 +109,7 @@ def _number_row(index: int, row: Mapping[str, Any]) -> str:
         _with_unit(study["value"], study["unit"]),
         _with_unit(ours["value"], ours["unit"], row.get("interval")) if known else ours["unavailable"],
         significant(ours["value"] - study["value"], 3) if known else "",
-        _verdict(row),
+        verdict_of(row),
         row["source"],
         row["note"],
     ]
@@ -115,11 +117,12 @@ def _number_row(index: int, row: Mapping[str, Any]) -> str:
 
 
 def _claim_row(index: int, row: Mapping[str, Any]) -> str:
-    numbers = "; ".join(_told(one) for one in row["numbers"])
+    numbers = "; ".join(map(told, row["numbers"]))
     return _row([str(index), row["says"], numbers, OUTCOMES[row["outcome"]], row["source"], row["note"]])
 
 
-def _told(one: Mapping[str, Any]) -> str:
+def told(one: Mapping[str, Any]) -> str:
+    """Return one of our numbers behind a statement, in words."""
     at = f" at {significant(one['temperature']['value'], 4)} K" if one.get("temperature") else ""
     if "unavailable" in one:
         return f"{one['target']}{at}: none ({one['unavailable']})"

@@ -72,7 +72,7 @@ class Vigil:
         self._ended = self._completed()
 
     def look(self) -> None:
-        """Give up the calculations of the pool if `IN_VAIN` jobs ended since the last renewal and none is at work."""
+        """Give up the calculations of the pool if `IN_VAIN` jobs ended since the renewal and none is at work."""
         if self._completed() - self._ended < IN_VAIN or self._executor.bad_state_is_set:
             return
         if not any(manager["tasks"] for manager in self._executor.connected_managers()):
