@@ -43,6 +43,12 @@ def outcome(one: Claim, stages: dict[str, Any]) -> str:
 energies = st.lists(st.floats(-1, 1), min_size=2, max_size=5, unique=True)
 
 
+def test_unknown_quantities_are_told_by_their_key() -> None:
+    with pytest.raises(ValidationError) as caught:
+        claim(quantity="barrier")
+    assert [problem["loc"] for problem in caught.value.errors()] == [("quantity",)]
+
+
 @given(energies)
 def test_order_of_plain_numbers(values: list[float]) -> None:
     names = tuple("ABCDE"[: len(values)])

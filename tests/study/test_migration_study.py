@@ -41,6 +41,13 @@ at_K = [500, 900]
 walkers = 400
 hops = { longest_A = 2.7, per_site = 6 }
 band = { images = 3, adaptive = false }
+
+[[reference]]
+quantity = "migration_energy"
+target = "Li2O, vacancy"
+value = 0.15
+tolerance = 0.003
+source = "how the potential is made"
 """
 
 
@@ -97,6 +104,12 @@ def test_the_network_follows_from_the_barriers(run: StudyRun) -> None:
     for row in law["diffusivity"]:
         assert row["walked"]["low95"] < 1.05 * row["exact"]["value"]
         assert row["walked"]["high95"] > 0.95 * row["exact"]["value"]
+
+
+def test_another_study_can_tell_the_energy_of_a_carrier(run: StudyRun) -> None:
+    (row,) = json.loads((run.folder / "results.json").read_text(encoding="utf-8"))["comparison"]
+    assert row["verdict"] == "within"
+    assert row["ours"] == stage_of(run)["crystals"][0]["carriers"][0]["activation"]
 
 
 def test_the_page_shows_paths_profiles_and_both_activation_energies(run: StudyRun) -> None:

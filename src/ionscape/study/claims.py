@@ -27,7 +27,7 @@ class Claim(Settings):
 
     says: str = Field(description="The statement, as the study makes it.")
     source: str = Field(description="Where it is made, e.g. 'Fig. 4d'.")
-    quantity: Name | FlagName = Field(
+    quantity: Literal[Name, FlagName] = Field(
         description="Of which quantity: those of [[reference]], and is_diffusive, host_is_flat of a run."
     )
     kind: Kind = Field(

@@ -26,13 +26,14 @@ class ReferenceValue(Settings):
         "(%), activation_energy (eV), extrapolated_conductivity (S/cm, at `at_K` of [transport]); of one run: "
         "conductivity (S/cm), tau1, tau2 (ps), xi, d1, d2 (Å); of a contact: work_of_adhesion (J/m²), "
         "segregation_energy (meV/atom), and of the lowest path of a class across it forward_barrier, "
-        "backward_barrier (eV); of the learned potential: energy_mae (meV/atom), force_mae (eV/Å), "
+        "backward_barrier (eV); migration_energy (eV) of a carrier in a crystal, from all its barriers; of the "
+        "learned potential: energy_mae (meV/atom), force_mae (eV/Å), "
         "energy_r2, force_r2.",
     )
     target: str = Field(
         description="Of what: the name of the host, or 'ROUTE, COUNT'; 'CATHODE | PHASE' of a reaction; a "
         "surface, 'Li6Zr2O7 (0 0 1)'; a pair of them, film first, 'Li6Zr2O7 (0 0 1) | LiCoO2 (1 0 4)'; a "
-        "class of paths, that and ', LiO5 → LiO5'; or 'potential'."
+        "class of paths, that and ', LiO5 → LiO5'; a carrier, 'Li2O, vacancy'; or 'potential'."
     )
     temperature_K: float | None = Field(
         None, gt=0, description="Temperature of the run, K, for quantities of one run."

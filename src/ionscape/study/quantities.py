@@ -36,6 +36,7 @@ Name = Literal[
     "segregation_energy",
     "forward_barrier",
     "backward_barrier",
+    "migration_energy",
 ]
 #: What is so or is not, of one run.
 FlagName = Literal["is_diffusive", "host_is_flat"]
@@ -139,6 +140,9 @@ QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
         ),
         "forward_barrier": Quantity(("migration", "classes"), "{name}", "forward", "eV"),
         "backward_barrier": Quantity(("migration", "classes"), "{name}", "backward", "eV"),
+        "migration_energy": Quantity(
+            ("migration", "crystals", "carriers"), "{name}, {carrier}", "activation", "eV"
+        ),
         "is_diffusive": _run("is_diffusive", ""),
         "host_is_flat": _run("host_is_flat", ""),
     }
