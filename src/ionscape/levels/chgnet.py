@@ -13,7 +13,6 @@ import functools
 import hashlib
 import importlib.metadata
 import io
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,10 +20,9 @@ from typing import Any, ClassVar
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from ionscape.errors import CalculationError, InputError, nearest
+from ionscape.errors import InputError, nearest
 from ionscape.levels.devices import AUTO, device_name, torch_device
 from ionscape.levels.registry import refuse_unknown
-from ionscape.structures.exchange import to_structure
 
 MODELS = ("0.3.0", "0.2.0", "r2scan")
 WHERE = "level 'chgnet', setting 'device'"
@@ -55,43 +53,33 @@ class FrozenCHGNet(Calculator):
     def __init__(self, model: str = "0.3.0", threads: int = 1, device: str = AUTO) -> None:
         import torch
 
+        from ionscape.levels.chgnet_network import SplitNetwork
+
         super().__init__()
         torch.set_num_threads(threads)
         self._device = torch_device(device, WHERE)
-        self._model = _load(model, self._device)
+        network = _load(model, self._device)
+        self._network = SplitNetwork(network)
+        self._cutoffs = (network.graph_converter.atom_graph_cutoff, network.graph_converter.bond_graph_cutoff)
 
     def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
         """Fill ``results`` with energy (eV), forces (eV/Å, (n, 3)) and stress (eV/Å³, Voigt)."""
         import torch
-        from chgnet.model.model import BatchedGraph
+
+        from ionscape.levels.chgnet_graph import crystal_graph
 
         super().calculate(atoms, properties, system_changes)
-        model = self._model
-        graph = self._graph()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad")
-            batch = BatchedGraph.from_graphs(
-                [graph],
-                bond_basis_expansion=model.bond_basis_expansion,
-                angle_basis_expansion=model.angle_basis_expansion,
-                compute_stress=True,
-            )
-        count = len(self.atoms)
-        energy = model._compute(batch)["e"].sum() * count  # noqa: SLF001  the network without its force passes
-        gradient, strain_gradient = torch.autograd.grad(energy, [batch.atom_positions[0], batch.strains[0]])
-        offset = model.composition_model([graph]).sum() * count
+        graph = crystal_graph(self.atoms, *self._cutoffs, self._device)
+        strain = graph.lattice.new_zeros((3, 3), requires_grad=True)
+        shift = torch.zeros_like(graph.fractional, requires_grad=True)
+        energy = self._network.energy(graph, strain, shift)
+        gradient, strain_gradient = torch.autograd.grad(energy, [shift, strain])
         stress = strain_gradient.cpu().numpy().astype(float) / self.atoms.get_volume()
         self.results = {
-            "energy": float(energy.detach()) + float(offset),
+            "energy": float(energy.detach()) + self._network.free_atoms(graph),
             "forces": -gradient.cpu().numpy().astype(float),
             "stress": full_3x3_to_voigt_6_stress((stress + stress.T) / 2),
         }
-
-    def _graph(self) -> Any:
-        try:
-            return self._model.graph_converter(to_structure(self.atoms)).to(self._device)
-        except ValueError as error:  # an atom without neighbours: outside what the network was trained on
-            raise CalculationError(str(error)) from None
 
 
 def _load(model: str, device: str) -> Any:
@@ -104,7 +92,6 @@ def _load(model: str, device: str) -> Any:
         network = CHGNet.from_dict(state["model"], mlp_out_bias=model == "0.2.0", version=model).to(device)
     network.eval()
     network.requires_grad_(requires_grad=False)
-    network.graph_converter.set_isolated_atom_response("error")
     return network
 
 
