@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from record import record
+from entries import merge
 
 from ionscape.dynamics.trajectory import Chunk, frames_per_chunk
 from ionscape.transport.analysis import analyse_transport
@@ -92,7 +92,7 @@ def measured(frames: int, atoms: int, analyses: tuple[str, ...]) -> dict[str, An
 
 
 def main() -> None:
-    """Measure every size in a process of its own; write the record."""
+    """Measure every size in a process of its own, and put it into the record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", default=SIZES, help="FRAMESxATOMS")
     parser.add_argument("--analyses", nargs="+", default=ANALYSES)
@@ -102,16 +102,16 @@ def main() -> None:
         frames, atoms = map(int, options.sizes[0].split("x"))
         print(json.dumps(measured(frames, atoms, tuple(options.analyses))))
         return
-    results = []
     for size in options.sizes:
         command = [sys.executable, __file__, "--one", "--sizes", size, "--analyses", *options.analyses]
         with tempfile.TemporaryDirectory() as scratch:
             done = subprocess.run(
                 command, capture_output=True, text=True, check=True, env=os.environ | {"TMPDIR": scratch}
             )
-        results.append(json.loads(done.stdout.splitlines()[-1]))
-        print(results[-1], flush=True)
-    print(f"written: {record('transport_memory', {'analyses': list(options.analyses), 'runs': results})}")
+        found = json.loads(done.stdout.splitlines()[-1])
+        told = "all" if set(options.analyses) == set(ANALYSES) else ", ".join(options.analyses)
+        path = merge("transport_memory", {f"{size}: {told}": found})
+        print(size, found, path, flush=True)
 
 
 if __name__ == "__main__":
