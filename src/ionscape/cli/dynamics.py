@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ionscape.dynamics.averages import RunAverages
     from ionscape.dynamics.learned import LearnedRun
     from ionscape.dynamics.runs import SimulatedRun, StoppedRun
+    from ionscape.levels.registry import Level
 
 ENSEMBLES = ("nve", "nvt", "nvt-langevin", "npt", "npt-isotropic")
 
