@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from pymatgen.core import Structure
 
 from ionscape.dynamics.checkpoints import Checkpoint, read_checkpoint
+from ionscape.dynamics.engines import EngineMaker
+from ionscape.dynamics.independence import changed
 from ionscape.dynamics.settings import DynamicsSettings
 from ionscape.dynamics.simulate import check_run
 from ionscape.dynamics.underway import CHECKPOINT_S, RunEnd, Underway
@@ -162,7 +164,7 @@ class _Answers:
 
 
 class _Asking(Calculator):
-    """Answers from what the run was given, and asks for the rest."""
+    """Answers from what the run was given, and asks for the rest; it has no memory but that (`independence`)."""
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
 
@@ -175,6 +177,11 @@ class _Asking(Calculator):
         super().calculate(atoms, properties, system_changes)
         self.results = dict(self._answers.of(self.atoms))
 
+    def check_state(self, atoms: Any, tol: float = 0.0) -> list[str]:
+        """Return what changed since the last evaluation, exactly."""
+        del tol
+        return changed(self.atoms, atoms)
+
 
 class _Member(Underway):
     """A run that stops inside a step where it needs an evaluation, and makes the step again with the answer."""
@@ -183,6 +190,9 @@ class _Member(Underway):
         self._answers = _Answers()
         super().__init__(member.structure, _Asking(self._answers), member.settings, member.folder)
         self.place, self.folder = place, member.folder
+
+    def _equip(self) -> None:
+        self._maker = EngineMaker(self._calculator, None)
 
     def until_asking(self) -> Any:
         """Make steps until an evaluation is needed; return its ASE atoms, None if the run has come to its end."""
