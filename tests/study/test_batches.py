@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ from ase import units
 from ase.md.verlet import VelocityVerlet
 
 from ionscape.cli.main import main
+from ionscape.dynamics.batch import BatchMember, simulate_batch
 from ionscape.dynamics.integrators import draw_velocities
 from ionscape.dynamics.recording import record_blocks, start_positions
 from ionscape.dynamics.runs import RunRequest, SimulatedRun, StoppedRun
@@ -135,6 +138,40 @@ def test_each_cell_has_its_own_temperature(ensemble: str, level: Level, tmp_path
         kelvin, found = request.settings.temperature_K, run.averages
         assert abs(found.temperature - kelvin) < 4 * found.temperature_error
         assert found.temperature_error < 0.2 * kelvin
+
+
+class Interrupted:
+    """Forces of a batch that break after some evaluations, as a killed process does."""
+
+    def __init__(self, forces: Any, after: int) -> None:
+        self._forces, self._left, self.known_elements = forces, after, forces.known_elements
+
+    def evaluate(self, cells: Any) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise InterruptedError
+        return self._forces.evaluate(cells)
+
+
+@installed
+def test_an_interrupted_batch_goes_on_to_the_same_bytes(level: Level, tmp_path: Path) -> None:
+    """One run ends early, so that the cells of an evaluation change; once before that, once after."""
+    members: dict[str, list[BatchMember]] = {"alone": [], "torn": []}
+    for home, (place, request) in itertools.product(members, enumerate(asked(level, ensemble="npt"))):
+        folder = tmp_path / home / str(place)
+        folder.mkdir(parents=True)
+        times = {"equilibration_ps": 0.01, "production_ps": 0.02 if place == 1 else 0.04}
+        members[home].append(BatchMember(request.structure, request.settings.model_copy(update=times), folder))
+    simulate_batch(members["alone"], level.batched(1), lambda *_: None)
+    left, gone = list(members["torn"]), list[BatchMember]()
+    for after in (15, 25, 10**6):
+        here, forces = [one for one in left if one not in gone], Interrupted(level.batched(1), after)
+        with contextlib.suppress(InterruptedError):
+            simulate_batch(here, forces, lambda place, _, here=here: gone.append(here[place]), checkpoint_s=0.0)
+    assert len(gone) == 3
+    for one in members["torn"]:
+        other = tmp_path / "alone" / one.folder.name
+        assert (one.folder / PRODUCTION).read_bytes() == (other / PRODUCTION).read_bytes()
 
 
 @installed
