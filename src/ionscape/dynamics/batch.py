@@ -72,7 +72,8 @@ def simulate_batch(
     """Simulate all `members` step by step together, continuing what an interrupted batch left in their folders.
 
     Runs may have different atoms, ensembles, temperatures and lengths; one that a guard stops leaves the others
-    going. Files are those of `simulate`, but for the name of the checkpoint.
+    going. Files are those of `simulate`, but for the name of the checkpoint. The time of a step is shared equally
+    between the runs that made it.
 
     Parameters
     ----------
