@@ -22,8 +22,9 @@ class Desk:
     def __init__(self) -> None:
         self.asked: list[list[Any]] = []
 
-    def simulate(self, requests: Any) -> list[Any]:
+    def simulate(self, requests: Any, *, together: bool = False) -> list[Any]:
         self.asked.append(list(requests))
+        self.together = together
         return [Failure(f"answer {number}") for number, _ in enumerate(requests)]
 
 
@@ -50,6 +51,13 @@ def test_all_runs_are_asked_for_at_once_and_answered_in_order() -> None:
     assert reasons == [f"answer {k}" for k in range(4)] + ["no doped cell"] * 4 + [
         f"answer {k}" for k in range(4, 8)
     ]
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_runs_are_a_batch_if_the_plan_says_so(batch: bool) -> None:
+    lab = Desk()
+    simulate_materials([cell("one")], plan(batch=batch), Level.of("chgnet"), lab, 7)
+    assert lab.together is batch
 
 
 def test_seed_of_a_run_does_not_depend_on_the_other_runs() -> None:

@@ -317,6 +317,7 @@ def test_doped_cells_are_repeated_or_searched_anew(variant: Callable[..., StudyR
          r"dynamics.supercell.*0.5 dopants"),
         ([('[levels.fast]\nname = "toy_levels:Washboard"\n', "")], r"dynamics.level.*no level 'fast'"),
         ([("[dynamics]", '[dynamics]\nmobile = ["Na"]')], r"dynamics.mobile.*no Na"),
+        ([("[dynamics]", "[dynamics]\nbatch = true")], r"dynamics.batch.*no model of TorchSim"),
         ([("[transport]", '[transport]\nmobile = "Na"')], r"transport.mobile.*'Na'"),
         ([("[transport]", "[transport]\nlaw_from_K = 1500")], r"transport.law_from_K.*1500 K, above all"),
         ([("temperatures_K = [800, 1300]", "temperatures_K = [800, 800]")], r"temperatures_K.*800.* twice"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ionscape.dynamics.averages import RunAverages
     from ionscape.dynamics.learned import LearnedRun
     from ionscape.dynamics.runs import SimulatedRun, StoppedRun
+    from ionscape.levels.registry import Level
 
 ENSEMBLES = ("nve", "nvt", "nvt-langevin", "npt", "npt-isotropic")
 
@@ -39,7 +40,18 @@ def add_commands(commands: Any) -> None:
     md.add_argument(
         "--ensemble", choices=ENSEMBLES, default="npt", help="npt: full cell (default); npt-isotropic: shape kept"
     )
-    md.add_argument("--temperature-K", type=float, default=300.0, help="temperature, K (default 300)")
+    md.add_argument(
+        "--temperature-K",
+        type=temperatures,
+        default=(300.0,),
+        metavar="KELVIN[,KELVIN…]",
+        help="temperature, K (default 300); several, as in 600,900,1200, are a run each, in a folder each",
+    )
+    md.add_argument(
+        "--batch",
+        action="store_true",
+        help="all temperatures as one batch of TorchSim, on a GPU where there is one (levels with a model of it)",
+    )
     md.add_argument("--pressure-GPa", type=float, default=0.0, help="external pressure (npt), GPa (default 0)")
     md.add_argument("--time-ps", type=float, default=100.0, help="time of the production, ps (default 100)")
     md.add_argument("--equilibration-ps", type=float, default=20.0, help="time before it, ps (default 20)")
@@ -81,33 +93,64 @@ def repeats(text: str) -> tuple[int, int, int]:
     return a, b, c
 
 
+def temperatures(text: str) -> tuple[float, ...]:
+    """Return one or more temperatures, K, as in ``600,900``, each once; argparse refuses anything else."""
+    found = tuple(float(part) for part in text.split(","))
+    if len(set(found)) < len(found):
+        raise ValueError
+    return found
+
+
 def _md(options: argparse.Namespace) -> Answer:
     from ionscape.dynamics.runs import RunRequest, SimulatedRun, StoppedRun
-    from ionscape.dynamics.simulate import PRODUCTION, check_run
-    from ionscape.levels.evaluation import require_elements, require_stress
-    from ionscape.structures.exchange import check_writable, to_atoms, write_cif
 
     if options.learn_from:
         return _learning(options)
     _refuse_learning_options(options)
-    structure, settings, level = _structure(options), _settings(options), level_of(options)
-    folder = _folder(options)
-    check_writable(folder / PRODUCTION)
-    check_run(structure, settings)
+    structure, level = _structure(options), level_of(options)
+    settings = {_folder(options, kelvin): _settings(options, kelvin) for kelvin in options.temperature_K}
+    _check(structure, level, settings, options)
+    with laboratory(options) as lab:
+        asked = [RunRequest(structure, level, one) for one in settings.values()]
+        runs = lab.simulate(asked, together=options.batch)
+    payloads, broken = [], []
+    for run, folder in zip(runs, settings, strict=True):
+        if isinstance(run, SimulatedRun | StoppedRun):
+            payloads.append(_finished(run, folder, options.format))
+        else:
+            broken.append(f"{options.structure}: {run.reason}")
+    if broken:
+        raise CalculationError("; ".join(dict.fromkeys(broken)))
+    return _answer(payloads[0]) if len(payloads) == 1 else _answers(options.temperature_K, payloads)
+
+
+def _check(structure: Structure, level: Level, settings: dict[Path, Any], options: argparse.Namespace) -> None:
+    """Refuse what can be known to fail before anything runs."""
+    from ionscape.dynamics.simulate import PRODUCTION, check_run
+    from ionscape.levels.evaluation import require_elements, require_stress
+    from ionscape.structures.exchange import check_writable, to_atoms
+
+    for folder, one in settings.items():
+        check_writable(folder / PRODUCTION)
+        check_run(structure, one)
+    if options.batch:
+        level.check_batched("option --batch")
     level.check(to_atoms(structure))
     if ":" in level.name:  # other levels give stress; building them here would only delay what is stored
         calculator = level.calculator(1)
         require_stress(calculator, f"level '{level.name}'")
         require_elements(calculator, {site.specie.symbol for site in structure}, options.structure)
-    with laboratory(options) as lab:
-        run = lab.simulate([RunRequest(structure, level, settings)])[0]
-    if not isinstance(run, SimulatedRun | StoppedRun):
-        message = f"{options.structure}: {run.reason}"
-        raise CalculationError(message)
-    payload = _payload(run, _placed(run, folder, options.format))
+
+
+def _finished(run: SimulatedRun | StoppedRun, folder: Path, form: str) -> dict[str, Any]:
+    """Put the files of a run into its folder, and return what is told of it."""
+    from ionscape.dynamics.runs import SimulatedRun
+    from ionscape.structures.exchange import write_cif
+
+    payload = _payload(run, _placed(run, folder, form))
     if isinstance(run, SimulatedRun):
         payload["structure"] = str(write_cif(run.structure, folder / "last.cif"))
-    return _answer(payload)
+    return payload
 
 
 def _answer(payload: dict[str, Any]) -> Answer:
@@ -115,8 +158,29 @@ def _answer(payload: dict[str, Any]) -> Answer:
     return Answer(payload, table(("quantity", "value"), rows), 3 if payload["stopped"] else 0)
 
 
-def _folder(options: argparse.Namespace) -> Path:
-    return options.out or Path(f"{Path(options.structure.removeprefix('phase:')).stem}-md")
+def _answers(kelvins: Sequence[float], payloads: list[dict[str, Any]]) -> Answer:
+    """Return the answer of several runs: one line each."""
+    names = (
+        "temperature_K",
+        "volume_A3",
+        "energy_eV",
+        "steps",
+        "n_frames",
+        "ms_per_step",
+        "trajectory",
+        "stopped",
+    )
+    lines = [[_shown(one.get(name, "")) for name in names] for one in payloads]
+    rows = [(f"{kelvin:g}", *line) for kelvin, line in zip(kelvins, lines, strict=True)]
+    told = [{"asked_temperature_K": kelvin, **one} for kelvin, one in zip(kelvins, payloads, strict=True)]
+    stopped = any(one["stopped"] for one in payloads)
+    return Answer({"runs": told}, table(("asked_K", *names), rows), 3 if stopped else 0)
+
+
+def _folder(options: argparse.Namespace, kelvin: float | None = None) -> Path:
+    """Return the folder of the run, or of the one at `kelvin` among several."""
+    home: Path = options.out or Path(f"{Path(options.structure.removeprefix('phase:')).stem}-md")
+    return home if kelvin is None or len(options.temperature_K) == 1 else home / f"{kelvin:g}K"
 
 
 def _refuse_learning_options(options: argparse.Namespace) -> None:
@@ -130,6 +194,16 @@ def _refuse_learning_options(options: argparse.Namespace) -> None:
             )
 
 
+def _refuse_several(options: argparse.Namespace) -> None:
+    if options.batch or len(options.temperature_K) > 1:
+        raise InputError(
+            "--batch" if options.batch else f"{len(options.temperature_K)} temperatures",
+            where="option --learn-from",
+            expected="one run, on which the potential is learned",
+            remedy="Learn at the highest temperature, then run the others with --level sgpr:FILE.",
+        )
+
+
 def _learning(options: argparse.Namespace) -> Answer:
     """Carry out a run that learns; it stands in its folder, not in the store: it is a path, not a calculation."""
     from ionscape.dynamics.learned import simulate_learning
@@ -141,12 +215,13 @@ def _learning(options: argparse.Namespace) -> Answer:
     from ionscape.study.engine import available_cores
     from ionscape.study.runner import make_importable
 
+    _refuse_several(options)
     make_importable(Path.cwd())
     folder, level = _folder(options), Level.of(options.learn_from, level_settings(options.level_setting))
     model_file = options.model_out or folder / "model.sgpr"
     for file in (folder / PRODUCTION, model_file):
         check_writable(file)
-    request = RunRequest(_structure(options), level, _settings(options))
+    request = RunRequest(_structure(options), level, _settings(options, *options.temperature_K))
     level.check(to_atoms(request.structure))
     learned = simulate_learning(request, _learning_settings(options), folder, available_cores())
     model = dataclasses.replace(
@@ -198,14 +273,14 @@ def _structure(options: argparse.Namespace) -> Structure:
     return structure_named(options.structure).make_supercell(options.supercell)
 
 
-def _settings(options: argparse.Namespace) -> Any:
+def _settings(options: argparse.Namespace, kelvin: float) -> Any:
     from ionscape.dynamics.settings import DynamicsSettings
 
     return settings_from(
         DynamicsSettings,
         "option",
         ensemble=options.ensemble,
-        temperature_K=options.temperature_K,
+        temperature_K=kelvin,
         pressure_GPa=options.pressure_GPa,
         timestep_fs=options.timestep_fs,
         frame_interval_fs=options.frame_interval_fs,

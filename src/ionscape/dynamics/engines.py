@@ -110,12 +110,12 @@ class EngineMaker:
     Attributes
     ----------
     calculator
-        ASE calculator without memory (`independence`).
+        ASE calculator without memory, such as an `IndependentCalculator`.
     forces
         Compiled forces of the same level; None if it has none.
     """
 
-    calculator: IndependentCalculator
+    calculator: Any
     forces: CompiledForces | None
 
     @classmethod

@@ -38,15 +38,7 @@ class IndependentCalculator(Calculator):
     def check_state(self, atoms: Any, tol: float = 0.0) -> list[str]:
         """Return what changed since the last evaluation; exactly: ASE takes close numbers as equal."""
         del tol
-        if self.atoms is None or len(self.atoms) != len(atoms):
-            return list(all_changes)
-        pairs = {
-            "positions": (self.atoms.positions, atoms.positions),
-            "numbers": (self.atoms.numbers, atoms.numbers),
-            "cell": (self.atoms.cell.array, atoms.cell.array),
-            "pbc": (self.atoms.pbc, atoms.pbc),
-        }
-        return [name for name, (last, now) in pairs.items() if not np.array_equal(last, now)]
+        return changed(self.atoms, atoms)
 
     def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
         """Fill ``results`` with energy and free energy (eV), forces (eV/Å, (n, 3)) and stress (eV/Å³, Voigt)."""
@@ -66,6 +58,19 @@ class IndependentCalculator(Calculator):
             "forces": np.array(asked.get_forces() if forces is None else forces, dtype=float),
             "stress": np.array(asked.get_stress() if stress is None or len(stress) != 6 else stress, dtype=float),
         }
+
+
+def changed(last: Any, atoms: Any) -> list[str]:
+    """Return what differs between ASE `atoms` and those of the last evaluation (None: there was none), exactly."""
+    if last is None or len(last) != len(atoms):
+        return list(all_changes)
+    pairs = {
+        "positions": (last.positions, atoms.positions),
+        "numbers": (last.numbers, atoms.numbers),
+        "cell": (last.cell.array, atoms.cell.array),
+        "pbc": (last.pbc, atoms.pbc),
+    }
+    return [name for name, (before, now) in pairs.items() if not np.array_equal(before, now)]
 
 
 def _copied(attributes: dict[str, Any]) -> dict[str, Any]:

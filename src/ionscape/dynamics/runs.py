@@ -88,6 +88,9 @@ class StoppedRun(Failure):
 class DynamicsLab(Protocol):
     """Where runs are asked for; finished ones come from the store, the rest from the engine, in parallel."""
 
-    def simulate(self, requests: Sequence[RunRequest]) -> list[SimulatedRun | Failure]:
-        """Carry out every run; one that was stopped is a `StoppedRun` in its place, one that broke a `Broken`."""
+    def simulate(self, requests: Sequence[RunRequest], *, together: bool = False) -> list[SimulatedRun | Failure]:
+        """Carry out every run; one that was stopped is a `StoppedRun` in its place, one that broke a `Broken`.
+
+        Those of one level are a batch if they are to run `together` (`batch`); else they run side by side.
+        """
         ...

@@ -130,6 +130,11 @@ class DynamicsPlan(MotionSettings):
     replicas: int = Field(
         1, ge=1, le=1000, description="Runs of every material at every temperature, each with its own seed."
     )
+    batch: bool = Field(
+        False,
+        description="Run all materials and temperatures as one batch: a step of all cells is one evaluation, by "
+        "TorchSim, on a GPU where there is one. Only levels with a model of it, such as learned potentials.",
+    )
     mobile: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         ("Li",), description="Elements that may diffuse; the others are the host, and a run stops when they melt."
     )

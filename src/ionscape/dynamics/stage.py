@@ -109,7 +109,7 @@ def simulate_materials(
     ]
     for request in requests:
         check_run(request.structure, request.settings)
-    answers = iter(lab.simulate(requests))
+    answers = iter(lab.simulate(requests, together=plan.batch))
     runs = (MaterialRun(cell, kelvin, replica, _outcome(cell, answers)) for cell, kelvin, replica in wanted)
     return MaterialRuns(tuple(runs), level.name)
 

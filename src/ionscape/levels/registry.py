@@ -16,9 +16,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ionscape.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from ionscape.levels.batches import BatchedForces
 
 ENTRY_POINT_GROUP = "ionscape.levels"
 
@@ -135,6 +138,36 @@ class Level:
         """
         device = getattr(_provider(self.name), "device", None)
         return "cpu" if device is None else str(device(dict(self.settings)))
+
+    def check_batched(self, where: str) -> None:
+        """Raise `InputError` if this level evaluates no batches of cells here; `where` tells what asks for them.
+
+        Levels whose provider has a method ``torchsim_model(settings, threads)`` do, where TorchSim is installed.
+        """
+        from ionscape.potential.torchsim_model import require_torchsim
+
+        if getattr(_provider(self.name), "torchsim_model", None) is None:
+            raise InputError(
+                f"level '{self.name}', which has no model of TorchSim here",
+                where=where,
+                expected="a level that evaluates batches of cells, such as sgpr:FILE",
+                remedy="Run without batches: runs then go side by side over the engine.",
+            )
+        require_torchsim(where)
+
+    def batched(self, threads: int) -> BatchedForces:
+        """Return this level as it evaluates many cells at once, on at most `threads` threads of a processor.
+
+        Raises
+        ------
+        InputError
+            As `check_batched`, or if the model cannot be made.
+        """
+        from ionscape.levels.batches import BatchedForces
+
+        self.check_batched("batch of cells")
+        provider: Any = _provider(self.name)
+        return BatchedForces(provider.torchsim_model(dict(self.settings), threads))
 
     def own_calculator(self, threads: int) -> Any:
         """Return a new ASE calculator of this level, which has evaluated nothing and which nothing else uses.

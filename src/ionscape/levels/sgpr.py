@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ionscape.errors import InputError, nearest
-from ionscape.levels.devices import device_name, torch_device
+from ionscape.levels.devices import AUTO, device_name, torch_device
 from ionscape.levels.registry import Provider
 from ionscape.potential.calculator import CalculatorSettings, PotentialCalculator
 from ionscape.potential.model_file import content_hash, read_model
@@ -82,14 +82,20 @@ class SparsePotential:
             return PotentialCalculator(read_model(self.path), chosen, threads)
         from ionscape.potential.torch_calculator import torch_calculator
 
-        if chosen.watch_every:
-            raise InputError(
-                f"watch_every = {chosen.watch_every} on device {device}",
-                where="level 'sgpr'",
-                expected="watch_every = 0 where the potential is not evaluated by the compiled core",
-                remedy="Set device = cpu, or do not watch.",
-            )
+        _refuse_watching(chosen, device)
         return torch_calculator(read_model(self.path), device, chosen.precision)
+
+    def torchsim_model(self, settings: Mapping[str, Any], threads: int) -> Any:
+        """Return the potential as a model of TorchSim, on a GPU where there is one unless ``device`` is set."""
+        import torch
+
+        from ionscape.potential.torchsim_model import torchsim_model
+
+        chosen = _settings(settings)
+        device = torch_device(chosen.device if "device" in settings else AUTO, WHERE)
+        _refuse_watching(chosen, device)
+        torch.set_num_threads(threads)
+        return torchsim_model(read_model(self.path), device, chosen.precision)
 
     def device(self, settings: Mapping[str, Any]) -> str:
         """Return where the potential is evaluated here, with the name of the GPU if it is one."""
@@ -100,6 +106,16 @@ class SparsePotential:
 def _hash(path: Path, modified: int, size: int) -> str:
     del modified, size  # part of the key of the cache only: a file that was written again is read again
     return content_hash(path)
+
+
+def _refuse_watching(chosen: CalculatorSettings, device: str) -> None:
+    if chosen.watch_every:
+        raise InputError(
+            f"watch_every = {chosen.watch_every} in PyTorch, on device {device}",
+            where="level 'sgpr'",
+            expected="watch_every = 0 where the potential is not evaluated by the compiled core",
+            remedy="Set device = cpu and run no batch, or do not watch.",
+        )
 
 
 def _settings(settings: Mapping[str, Any]) -> CalculatorSettings:

@@ -38,15 +38,20 @@ def torchsim_model(model: SparseModel, device: str = "cpu", precision: Precision
         If TorchSim is not installed, the model does not collapse or the device is not there; on evaluation, if an
         element is not the model's.
     """
+    require_torchsim("model of TorchSim")
+    interface = importlib.import_module("torch_sim.models.interface").ModelInterface  # not typed, not always there
+    return type("BatchedPotential", (_Batched, interface), {})(model, device, precision)
+
+
+def require_torchsim(where: str) -> None:
+    """Raise `InputError` unless TorchSim is installed; `where` tells what asks for it."""
     if importlib.util.find_spec("torch_sim") is None:
         raise InputError(
             "torch-sim-atomistic is not installed",
-            where="model of TorchSim",
+            where=where,
             expected="TorchSim",
             remedy="Install it: pip install 'ionscape[torchsim]'.",
         )
-    interface = importlib.import_module("torch_sim.models.interface").ModelInterface  # not typed, not always there
-    return type("BatchedPotential", (_Batched, interface), {})(model, device, precision)
 
 
 class _Batched:
@@ -59,6 +64,11 @@ class _Batched:
         self._compute_stress = self._compute_forces = True
         self._model = model
         self._symbols = {atomic_numbers[symbol]: symbol for symbol in model.descriptor.species}
+
+    @property
+    def known_elements(self) -> tuple[str, ...]:
+        """Elements of the potential, by atomic number."""
+        return self._model.descriptor.species
 
     def forward(self, state: Any, **_: Any) -> dict[str, torch.Tensor]:
         """Return energies, forces and stresses of the systems of a state."""

@@ -143,6 +143,8 @@ def _check_dynamics(study: Study, table: DynamicsTable, host: Crystal) -> None:
             expected=f"one of {', '.join(study.levels.tables())}",
             remedy=f"Add the table [levels.{table.level}], or name another level.",
         )
+    if table.batch:
+        _check_batch(study, table)
     for name, wanted in (("temperatures_K", table.temperatures_K), ("compositions", table.compositions)):
         twice = [one for index, one in enumerate(wanted) if one in wanted[:index]]
         if twice:
@@ -160,6 +162,17 @@ def _check_dynamics(study: Study, table: DynamicsTable, host: Crystal) -> None:
             expected="elements of the materials that are run",
             remedy="Name the ion that moves.",
         )
+
+
+def _check_batch(study: Study, table: DynamicsTable) -> None:
+    from ionscape.levels.registry import Level
+    from ionscape.potential.torchsim_model import require_torchsim
+
+    named = study.levels.tables().get(table.level)
+    if named is None:  # a learned potential
+        require_torchsim("dynamics.batch")
+    else:
+        Level.of(named.name, named.settings).check_batched("dynamics.batch")
 
 
 def _check_potential(study: Study) -> None:

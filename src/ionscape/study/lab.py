@@ -14,6 +14,7 @@ from ionscape.levels.calculation import Broken, Relaxation, RelaxationSettings, 
 from ionscape.levels.registry import Level
 from ionscape.results import Failure
 from ionscape.study import tasks
+from ionscape.study.batches import batches_of, keys_of
 from ionscape.study.store import Store, request_key
 
 if TYPE_CHECKING:
@@ -72,11 +73,14 @@ class Laboratory:
             for (key, result), structure in zip(answers, structures, strict=True)
         ]
 
-    def simulate(self, requests: Sequence[RunRequest]) -> list[SimulatedRun | Failure]:
-        """Carry out every run; one that was stopped is a `StoppedRun` in its place, one that broke a `Broken`."""
+    def simulate(self, requests: Sequence[RunRequest], *, together: bool = False) -> list[SimulatedRun | Failure]:
+        """Carry out every run; one that was stopped is a `StoppedRun` in its place, one that broke a `Broken`.
+
+        Those of one level are a batch if they are to run `together`; else they run side by side.
+        """
         from ionscape.study.simulated import simulated_run
 
-        answers = self._results([tasks.dynamics_request(request) for request in requests])
+        answers = self._results([tasks.dynamics_request(request) for request in requests], together=together)
         return [simulated_run(key, result, self._store) for key, result in answers]
 
     def analyse(self, requests: Sequence[TransportRequest]) -> list[AnalysedRun | Failure]:
@@ -112,18 +116,20 @@ class Laboratory:
         """End the engine."""
         self._engine.close()
 
-    def _results(self, requests: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    def _results(
+        self, requests: Sequence[dict[str, Any]], *, together: bool = False
+    ) -> list[tuple[str, dict[str, Any]]]:
         keys = [request_key(request) for request in requests]
         self.seeds |= {
             key: seeds for key, request in zip(keys, requests, strict=True) if (seeds := seeds_in(request))
         }
         missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in self._store}
         self.reused += len(set(keys)) - len(missing)
-        errors = self._run(missing) if missing else {}
+        errors = self._run(missing, together=together) if missing else {}
         return [(key, {"error": errors[key]} if key in errors else self._store.read(key)) for key in keys]
 
-    def _run(self, missing: dict[str, dict[str, Any]]) -> dict[str, str]:
-        keys = list(missing)
+    def _run(self, missing: dict[str, dict[str, Any]], *, together: bool) -> dict[str, str]:
+        asked = batches_of(list(missing.values())) if together else list(missing.values())
         self._progress.begin(
             {key: tasks.size(request, self._store) for key, request in missing.items()},
             {key: tasks.expected_steps(request, self._store) for key, request in missing.items()},
@@ -132,14 +138,14 @@ class Laboratory:
         )
         errors = {}
         with self._progress.watching(self._store.root / "working"):
-            for ended in self._engine.run(list(missing.values()), self._store.root):
+            for ended in self._engine.run(asked, self._store.root):
                 if ended is None:
                     continue
-                key = keys[ended.index]
-                if ended.error:
-                    errors[key] = ended.error
-                self._progress.finish(key, 0 if ended.error else self._store.read(key).get("steps", 1))
-                self.computed += 1
+                for key in keys_of(asked[ended.index]):
+                    if ended.error and key not in self._store:
+                        errors[key] = ended.error
+                    self._progress.finish(key, 0 if key in errors else self._store.read(key).get("steps", 1))
+                    self.computed += 1
         return errors
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from ionscape.dynamics.runs import RunRequest
     from ionscape.dynamics.settings import DynamicsSettings
+    from ionscape.dynamics.simulate import RunEnd
     from ionscape.levels.calculation import RelaxationSettings
     from ionscape.levels.registry import Level
     from ionscape.migration.requests import BandRequest
@@ -46,6 +47,8 @@ TIMING = "timing.json"
 CURVES = "curves.npz"
 #: Raised by one whenever a change of code changes what a calculation of this kind means.
 MEANING = {"relaxation": 1, "single-point": 1, "dynamics": 1, "transport": 1, "learning": 1, "band": 1}
+#: Kind of a task that makes several runs of molecular dynamics at once.
+BATCH = "batch"
 #: Frames whose analysis takes about as long as a step of molecular dynamics: for the time left, not for results.
 FRAMES_PER_STEP = 1000
 #: Settings of an analysis that change how it is done, not what it gives.
@@ -131,15 +134,15 @@ def expected_steps(request: dict[str, Any], store: Store) -> int:
     if request["kind"] == "transport":
         return 1 + int(store.read(request["run"])["frames"]) // FRAMES_PER_STEP
     if request["kind"] == "learning":
-        return sum(_dynamics_settings(stretch).steps for stretch in request["stretches"])
-    return _dynamics_settings(request).steps if request["kind"] == "dynamics" else 0
+        return sum(dynamics_settings(stretch).steps for stretch in request["stretches"])
+    return dynamics_settings(request).steps if request["kind"] == "dynamics" else 0
 
 
 def expected_frames(request: dict[str, Any]) -> int:
     """Return the number of frames that a run of molecular dynamics will record; 0 for other calculations."""
     if request["kind"] != "dynamics":
         return 0
-    settings = _dynamics_settings(request)
+    settings = dynamics_settings(request)
     return settings.steps // settings.steps_per_frame
 
 
@@ -164,7 +167,8 @@ def pace_of_level(level: Level) -> str:
     return json.dumps(level_request(level), sort_keys=True)
 
 
-def _dynamics_settings(request: dict[str, Any]) -> DynamicsSettings:
+def dynamics_settings(request: dict[str, Any]) -> DynamicsSettings:
+    """Return the settings of a request for a run of molecular dynamics, or of a stretch of a learning."""
     from ionscape.dynamics.settings import DynamicsSettings
 
     return DynamicsSettings.model_validate_json(json.dumps(request["settings"]))
@@ -218,8 +222,12 @@ def perform(request: dict[str, Any], store_root: str, threads: int) -> dict[str,
     What the physics says (not converged, outside the domain of the level) is a result and is stored; what the
     machine says (no memory, a missing module, a full disk) is not, so that another try may succeed. Where the time
     of the job ended before the calculation did, ``paused`` stands in the answer, with the steps made so far: the
-    next try goes on from there.
+    next try goes on from there. A batch of runs (`batches`) publishes each of them as it ends.
     """
+    if request["kind"] == BATCH:
+        from ionscape.study.batches import perform_batch
+
+        return perform_batch(request, Store(Path(store_root)), threads)
     store, key = Store(Path(store_root)), request_key(request)
     try:
         with store.lock(key):
@@ -243,7 +251,13 @@ def _calculate(request: dict[str, Any], key: str, store: Store, threads: int) ->
         result = KINDS[request["kind"]](request, desk)
     except CalculationError as error:
         result = {"failure": str(error)}
-    provenance = _provenance(time.monotonic() - started, threads, _device(request, desk))
+    made = provenance_of(time.monotonic() - started, threads, _device(request, desk))
+    publish(request, result, made, store)
+
+
+def publish(request: dict[str, Any], result: dict[str, Any], provenance: dict[str, Any], store: Store) -> None:
+    """Make the working folder of `request` a finished calculation; its lock is held."""
+    key = request_key(request)
     files = {INPUT: request, RESULT: result, PROVENANCE: provenance}
     store.publish(key, files)
     Catalogue(store).note(key, files)
@@ -255,7 +269,7 @@ def _relaxation(request: dict[str, Any], desk: Desk) -> dict[str, Any]:
 
     structure = structure_from_json(request["structure"])
     settings = RelaxationSettings(**request["settings"])
-    state = relax_structure(structure, _level(request, desk).calculator(desk.threads), settings, desk.folder)
+    state = relax_structure(structure, level_of(request, desk).calculator(desk.threads), settings, desk.folder)
     return {
         "structure": structure_to_json(state.structure),
         "energy_eV": state.last.energy,
@@ -270,22 +284,30 @@ def _relaxation(request: dict[str, Any], desk: Desk) -> dict[str, Any]:
 def _single_point(request: dict[str, Any], desk: Desk) -> dict[str, Any]:
     from ionscape.levels.evaluation import evaluate_structure
 
-    calculator = _level(request, desk).calculator(desk.threads)
+    calculator = level_of(request, desk).calculator(desk.threads)
     return evaluate_structure(structure_from_json(request["structure"]), calculator)
 
 
 def _dynamics(request: dict[str, Any], desk: Desk) -> dict[str, Any]:
+    from ionscape.dynamics.simulate import simulate
+
+    identity = json.dumps(request["level"]["identity"], sort_keys=True)
+    calculator = level_of(request, desk).own_calculator(desk.threads)
+    structure = structure_from_json(request["structure"])
+    return run_result(
+        simulate(structure, calculator, dynamics_settings(request), desk.folder, identity), desk.folder
+    )
+
+
+def run_result(end: RunEnd, folder: Path) -> dict[str, Any]:
+    """Return what is stored of a run that ended in `folder`, and write its timing there."""
     from dataclasses import asdict
 
     from ionscape.dynamics.averages import run_averages
-    from ionscape.dynamics.simulate import PRODUCTION, simulate
+    from ionscape.dynamics.simulate import PRODUCTION
 
-    identity = json.dumps(request["level"]["identity"], sort_keys=True)
-    calculator = _level(request, desk).own_calculator(desk.threads)
-    structure = structure_from_json(request["structure"])
-    end = simulate(structure, calculator, _dynamics_settings(request), desk.folder, identity)
-    averages = run_averages(desk.folder / PRODUCTION)
-    (desk.folder / TIMING).write_text(json.dumps({"ms_per_step": end.ms_per_step}))
+    averages = run_averages(folder / PRODUCTION)
+    (folder / TIMING).write_text(json.dumps({"ms_per_step": end.ms_per_step}))
     result: dict[str, Any] = {
         "steps": end.steps,
         "frames": end.frames,
@@ -318,17 +340,18 @@ def _transport(request: dict[str, Any], desk: Desk) -> dict[str, Any]:
 def _band(request: dict[str, Any], desk: Desk) -> dict[str, Any]:
     from ionscape.study.bands import find_band
 
-    calculator = _level(request, desk).calculator(desk.threads)
+    calculator = level_of(request, desk).calculator(desk.threads)
     return find_band(request, calculator, desk.folder)
 
 
 def _learning(request: dict[str, Any], desk: Desk) -> dict[str, Any]:
     from ionscape.study.learned import learn
 
-    return learn(request, _level(request, desk), desk.folder, desk.threads, structure_from_json)
+    return learn(request, level_of(request, desk), desk.folder, desk.threads, structure_from_json)
 
 
-def _level(request: dict[str, Any], desk: Desk) -> Level:
+def level_of(request: dict[str, Any], desk: Desk) -> Level:
+    """Return the level of a request, as it can be had here."""
     from ionscape.levels.registry import Level
     from ionscape.study.learned import MODEL, STORED
 
@@ -355,10 +378,11 @@ KINDS: dict[str, Callable[[dict[str, Any], Desk], dict[str, Any]]] = {
 
 def _device(request: dict[str, Any], desk: Desk) -> str:
     """Return on which device the level of a request is evaluated here."""
-    return _level(request, desk).device() if "level" in request else "cpu"
+    return level_of(request, desk).device() if "level" in request else "cpu"
 
 
-def _provenance(seconds: float, threads: int, device: str) -> dict[str, Any]:
+def provenance_of(seconds: float, threads: int, device: str) -> dict[str, Any]:
+    """Return how a calculation was done: versions, machine, date, duration, threads, device."""
     packages = ("ase", "chgnet", "numpy", "pymatgen", "torch")
     return {
         "ionscape": __version__,
