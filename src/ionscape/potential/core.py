@@ -165,7 +165,7 @@ class CompiledPotential:
         """Return what `design_rows` does, of arguments that fit: features in C order, four amplitudes."""
         x, h, neighbours = self._listed_of(*frame)
         q, counts = np.concatenate(inducing), np.array([len(one) for one in inducing], dtype=np.int32)
-        rows = DesignRows(np.empty(len(q)), np.empty((3 * len(x), len(q))), np.empty((6, len(q))))
+        rows = DesignRows(np.empty((1 + 3 * len(x) + 6, len(q))))
         self._asked(
             "rows", neighbours, x.ctypes.data, h.ctypes.data, q.ctypes.data, counts.ctypes.data,
             amplitudes.ctypes.data, rows.energy.ctypes.data, rows.forces.ctypes.data, rows.virial.ctypes.data,
