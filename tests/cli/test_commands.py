@@ -246,6 +246,11 @@ def test_evaluate_against_its_own_labels_has_no_error(ionscape: Command) -> None
         assert data[name] == pytest.approx(1 if name.endswith("_r2") else 0, abs=1e-4)
 
 
+def test_evaluate_tells_why_one_frame_has_no_r2_of_energies(ionscape: Command) -> None:
+    assert evaluated(ionscape, labelled()[:1])["energy_r2"] == {"unavailable": "all energy labels are equal"}
+    assert "all energy labels are equal" in ionscape("evaluate", "frames.extxyz", "--level", EMT_LEVEL).out
+
+
 def test_evaluate_finds_known_errors(ionscape: Command) -> None:
     """Energies off by +10, −30 and 0 meV/atom, forces by 0.05 eV/Å: the errors follow by hand."""
     frames = labelled()

@@ -12,6 +12,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from ionscape.errors import InputError
 from ionscape.levels.comparison import compare_levels
+from ionscape.results import Failure
 
 SHEAR = np.array([[1.0, 0.12, -0.07], [0.03, 1.02, 0.09], [0.0, -0.05, 0.97]])
 
@@ -81,6 +82,13 @@ def test_single_frames_tell_no_energy_error():
     found = compare_levels([labelled(made[0], 1.0, forces)], [labelled(made[0], 2.0, forces)])
     assert found.energy_mae is None
     assert found.orderings is None
+
+
+def test_equal_forces_of_the_cheap_level_have_no_correlation():
+    made, rng = frames(2)
+    dear = [labelled(a, 0.0, rng.normal(size=(2, 3))) for a in made]
+    found = compare_levels([labelled(a, 0.0, np.zeros((2, 3))) for a in made], dear)
+    assert found.force_correlation == Failure("all forces of the cheap level are equal")
 
 
 def test_barriers_of_bands():

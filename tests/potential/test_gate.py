@@ -93,7 +93,10 @@ def test_what_has_a_limit_and_cannot_be_compared_fails(without):
     assert found.failures == (
         f"stress error unknown: the dear level gave no stress of {without} of 2 frames (limit 20)",
     )
-    assert score(model(), bare, LENIENT.model_copy(update={"stress_mae_GPa": np.inf})).passed
+    assert not found.unjudged
+    let_be = score(model(), bare, LENIENT.model_copy(update={"stress_mae_GPa": np.inf}))
+    assert let_be.passed
+    assert let_be.unjudged == (f"stress error: the dear level gave no stress of {without} of 2 frames",)
 
 
 def test_slope_and_r2_are_unknown_where_no_force_acts():

@@ -17,6 +17,7 @@ from made_frames import alloys, frames, model
 from ionscape.errors import InputError
 from ionscape.potential import held_out
 from ionscape.potential.calibration import calibration, spread_of
+from ionscape.potential.errors_of_model import error_summary, with_unknown
 from ionscape.potential.frames import labelled_frames, of_one_level, training_set_hash
 from ionscape.potential.held_out import divided, last_parts, trajectories
 from ionscape.results import Failure
@@ -92,6 +93,24 @@ def test_rank_correlation_is_spearmans():
     expected = spearmanr(sigma, (errors**2).sum(axis=1)).statistic
     assert calibration(sigma, errors).rank_correlation == pytest.approx(expected)
     assert isinstance(calibration(np.ones(50), errors).rank_correlation, Failure)
+
+
+def test_two_atoms_have_no_rank_correlation():
+    deviations, errors = np.array([0.1, 0.2, 0.3]), np.array([[0.1, 0, 0], [0.3, 0, 0], [0.2, 0, 0]])
+    assert calibration(deviations, errors).rank_correlation == pytest.approx(0.5)
+    found = calibration(deviations[:2], errors[:2]).rank_correlation
+    assert isinstance(found, Failure)
+    assert found.reason == "ranks need 3 atoms or more, there are 2"
+
+
+def test_r2_of_equal_labels_is_unknown_and_says_so():
+    errors = error_summary(np.array([[1.0, 1.1], [1.0, 1.0]]), "energy", "meV_per_atom", 1000.0)
+    errors |= error_summary(np.array([[1.0, 2.0], [1.0, 2.5]]), "force", "eV_per_A", 1.0)
+    found = with_unknown(errors)
+    assert found["energy_r2"] == Failure("all energy labels are equal")
+    assert found["force_r2"] == errors["force_r2"]
+    assert {name: found[name] for name in errors} == errors
+    assert with_unknown({}) == {}
 
 
 def test_species_of_few_atoms_has_the_factor_of_all():

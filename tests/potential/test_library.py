@@ -85,3 +85,49 @@ def test_potential_with_several_threads_survives_a_fork() -> None:
     command = [sys.executable, "-W", "ignore", "-c", FORKED, str(Path(__file__).parent)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+
+
+#: Where the C allocator returns what it is given at once, so that the limit bites.
+AT_ONCE = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+FULL = """
+import resource, sys
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+from made_frames import model
+from ionscape.errors import CalculationError
+from ionscape.potential.uncollapsed import potential_of
+
+atoms, limits = 200_000, resource.getrlimit(resource.RLIMIT_AS)
+x = 50.0 * np.stack(np.unravel_index(np.arange(atoms), (60, 60, 60)), axis=1)  # nobody has a neighbour
+place = (x, np.zeros((3, 3)), np.zeros(atoms, dtype=np.int32), (False, False, False))
+
+def listed_in_a_full_machine(*arguments):
+    found = listed(*arguments)
+    with open("/proc/self/statm") as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 4 * 8 * atoms + 2_000_000, limits[1]))  # what is returned fits
+    return found
+
+for threads in (1, 3):
+    potential = potential_of(model(), threads=threads)
+    listed, potential._listed_of = potential._listed_of, listed_in_a_full_machine
+    try:
+        potential.evaluate(*place)
+    except CalculationError as error:
+        assert "there is no memory" in str(error), error
+    else:
+        raise AssertionError("it was evaluated without memory")
+    resource.setrlimit(resource.RLIMIT_AS, limits)
+    potential._listed_of = listed
+    found, alone = potential.evaluate(*place), potential_of(model(), threads=threads).evaluate(*place)
+    assert np.array_equal(found.atom_energies, alone.atom_energies)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="the size of a process is not told here")
+@pytest.mark.skipif(bool(library.unavailable()), reason=library.unavailable())
+def test_evaluation_without_memory_is_one_message_and_no_crash() -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FULL, str(Path(__file__).parent)]
+    full = {**os.environ, **AT_ONCE}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=full)
+    assert done.returncode == 0, done.stderr

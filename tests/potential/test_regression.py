@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -13,11 +14,13 @@ from scipy.linalg import block_diag
 from scipy.stats import multivariate_normal
 
 from ionscape.errors import InputError
-from ionscape.potential import whitening
+from ionscape.potential import labels, training, whitening
+from ionscape.potential.active_fit import GrowingFit
+from ionscape.potential.active_settings import LearningSettings
 from ionscape.potential.evidence import Noise, Sums, most_likely_noise
 from ionscape.potential.frames import Frame
 from ionscape.potential.kernel import DotProductKernel
-from ionscape.potential.labels import ENERGY, FORCE, STRESS, frame_rows
+from ionscape.potential.labels import ENERGY, FORCE, STRESS, Rows, frame_rows
 from ionscape.potential.regression import SparseRegression
 from ionscape.potential.settings import TrainingSettings
 from ionscape.potential.training import baseline_of, first_guess, kernel_matrix, train
@@ -140,6 +143,63 @@ def test_rows_added_one_by_one_are_a_batch_fit():
         assert np.allclose(ours, theirs, rtol=1e-8, atol=1e-8 * np.abs(theirs).max())
     gram = regression.triangle.T @ regression.triangle
     assert np.allclose(gram, stacked.T @ stacked, rtol=1e-8, atol=1e-8 * np.abs(gram).max())
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 4096])
+def test_rows_in_blocks_are_the_same_fit(monkeypatch, at_once):
+    made, kernel, guess, raw = pieces()
+    fits = [SparseRegression(space_of(guess, made.inducing, kernel), NOISE) for _ in range(2)]
+    for one in raw:
+        fits[0].add_whitened(one.kinds, one.labels, fits[0].space.whitened(one))
+        monkeypatch.setattr(labels, "AT_ONCE", at_once)
+        assert max(len(block.labels) for block in one.blocks()) <= at_once
+        fits[1].add_rows(one)
+    for ours, theirs in zip(*(fit.solution() for fit in fits), strict=True):
+        assert np.allclose(ours, theirs, rtol=1e-9, atol=1e-9 * np.abs(theirs).max())
+
+
+def test_many_rows_take_the_memory_of_a_block():
+    made, kernel, guess, _ = pieces()
+    regression = SparseRegression(space_of(guess, made.inducing, kernel), NOISE)
+    rng, count = np.random.default_rng(0), 20 * labels.AT_ONCE
+    rows = Rows(
+        kinds=np.full(count, FORCE),
+        labels=rng.normal(size=count),
+        offsets=np.zeros((count, 2)),
+        kernels=rng.normal(size=(count, made.n_inducing)),
+    )
+    tracemalloc.start()
+    regression.add_rows(rows)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < rows.kernels.nbytes / 2
+
+
+@pytest.mark.parametrize("room", [0, 8_000])
+def test_rows_that_are_not_kept_are_made_anew(monkeypatch, room):
+    """Room for none of the frames, and for some."""
+    settings = TrainingSettings(descriptor=SMALL, powers=POWERS, inducing=14, held_out=0.0)
+    monkeypatch.setattr(training, "noise_of", lambda rows, *_: [*rows] and NOISE)
+    kept = train(frames(5), settings)
+    monkeypatch.setattr(training, "ROWS_IN_MEMORY", room)
+    assert training.kept_in_memory(frames(5), 16) < 5
+    made_anew = train(frames(5), settings)
+    assert all(np.array_equal(*pair) for pair in zip(kept.weights, made_anew.weights, strict=True))
+
+
+def test_a_growing_fit_forgets_no_row_that_is_not_kept(monkeypatch):
+    asked = TrainingSettings(descriptor=SMALL, powers=POWERS, inducing=14)
+
+    def model():
+        fit = GrowingFit(("Cu", "Au"), LearningSettings(training=asked))
+        fit.refit(frames(12))
+        return fit.model("emt", ())
+
+    kept = model()
+    monkeypatch.setattr(training, "ROWS_IN_MEMORY", 16_000)
+    assert 0 < training.kept_in_memory(frames(12), 16) < 12
+    assert model().noise == kept.noise
+    assert all(np.array_equal(*pair) for pair in zip(kept.weights, model().weights, strict=True))
 
 
 def test_environments_added_later_are_a_batch_fit():

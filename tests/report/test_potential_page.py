@@ -62,6 +62,15 @@ def test_run_that_could_not_be_judged_is_refused(learned, tmp_path):
     assert "refused: not judged: 1 of 8 frames" in page_of(write_study(tmp_path, learned)).text
 
 
+def test_what_a_gate_passed_without_is_told(learned, tmp_path):
+    gate = learned["stages"]["dynamics"]["runs"][0]["gate"]
+    gate |= {"stress_mae": {"unavailable": "no stress"}, "unjudged": ["stress error: no stress of 8 of 8 frames"]}
+    assert (
+        "passed; not judged: stress error: no stress of 8 of 8 frames"
+        in page_of(write_study(tmp_path, learned)).text
+    )
+
+
 def test_gates_stand_without_a_learned_potential(learned, tmp_path):
     del learned["stages"]["potential"]
     page = page_of(write_study(tmp_path, learned))

@@ -36,7 +36,7 @@ def positions() -> RelaxationSettings:
     return RelaxationSettings(move="positions", fmax_eV_per_A=0.02)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cells() -> Callable[..., list[Structure]]:
     """Return a maker of different small rattled triclinic cells."""
 

@@ -9,6 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ionscape.study.progress import Progress
+from ionscape.study.runner import RunOptions, run_study
+
 STUDY = """
 [study]
 name = "toy"
@@ -60,7 +63,7 @@ def test_killed_study_equals_the_one_left_alone(tmp_path: Path, lines: Callable[
     study.write_text(STUDY.format(diary=diary))
     (tmp_path / "toy_levels.py").write_text((Path(__file__).parent / "toy_levels.py").read_text())
     alone, killed = tmp_path / "alone", tmp_path / "killed"
-    assert begin(study, alone).wait() == 0, (tmp_path / "log").read_text()
+    run_study(study, RunOptions(out=alone, stages=["doping"], engine="process"), Progress())
     evaluations = len(lines(diary))
     assert evaluations > 50
 

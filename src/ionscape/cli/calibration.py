@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ionscape.cli.options import command, level_of, level_settings, whole_number, with_level
 from ionscape.cli.output import Answer, table
+from ionscape.cli.targets import told
 from ionscape.errors import InputError
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ def _answer(found: LevelComparison, options: argparse.Namespace) -> Answer:
         "force_mae_eV_per_A": found.force_mae,
         "force_rmse_eV_per_A": found.force_rmse,
         "force_r2": found.force_r2,
-        "force_correlation": found.force_correlation,
-        "softening_slope": found.softening,
+        "force_correlation": told(found.force_correlation),
+        "softening_slope": told(found.softening),
         "stress_mae_GPa": None if found.stress_mae is None else GPA_PER_EV_PER_A3 * found.stress_mae,
         "stress_shift_GPa": None if found.stress_shift is None else GPA_PER_EV_PER_A3 * found.stress_shift,
     }

@@ -250,14 +250,17 @@ def _learning_settings(options: argparse.Namespace) -> Any:
 
 
 def _learned(run: LearnedRun, model_file: Path) -> dict[str, Any]:
+    from ionscape.potential.errors_of_model import with_unknown
+    from ionscape.results import Failure
+
     quality = run.calibration
     return {
         "n_dear_calls": len(run.dear_steps),
         "dear_steps": list(run.dear_steps),
         "n_inducing": run.model.n_inducing,
-        "errors": run.errors,
-        "calibration": {}
-        if quality is None
+        "errors": {name: told(value) for name, value in with_unknown(run.errors).items()},
+        "calibration": told(quality)
+        if isinstance(quality, Failure)
         else {
             "rank_correlation": told(quality.rank_correlation),
             "coverage": {"one_sigma": quality.coverage_one, "two_sigma": quality.coverage_two},

@@ -225,6 +225,7 @@ def _enough(frames: list[Frame]) -> list[Frame]:
 
 
 def _payload(model: SparseModel, frames: _Divided, quality: Calibration | None) -> dict[str, Any]:
+    from ionscape.potential.errors_of_model import with_unknown
     from ionscape.units import GPA_PER_EV_PER_A3
 
     noise, has_stress = model.noise, any(frame.stress is not None for frame in frames.taught)
@@ -237,7 +238,7 @@ def _payload(model: SparseModel, frames: _Divided, quality: Calibration | None) 
         "n_frames": len(frames.taught) + len(frames.held_out),
         "n_taught": len(frames.taught),
         "n_held_out": len(frames.held_out),
-        **model.provenance.errors,
+        **{name: told(value) for name, value in with_unknown(model.provenance.errors).items()},
         "n_inducing": model.n_inducing,
         "inducing": dict(zip(model.descriptor.species, map(len, model.inducing), strict=True)),
         "noise": {

@@ -18,6 +18,7 @@ from ionscape.cli.options import (
     with_relaxation,
 )
 from ionscape.cli.output import Answer, table
+from ionscape.cli.targets import told
 from ionscape.errors import CalculationError
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def _check_factory(level: Level, symbols: set[str], structure: str) -> None:
 
 def _evaluate(options: argparse.Namespace) -> Answer:
     from ionscape.levels.evaluation import evaluate_frames, largest_deviations, read_frames, write_frames
+    from ionscape.potential.errors_of_model import with_unknown
+    from ionscape.results import Failure
     from ionscape.structures.exchange import check_writable
     from ionscape.study.engine import available_cores
 
@@ -114,14 +117,18 @@ def _evaluate(options: argparse.Namespace) -> Answer:
     name = level.identity()["name"]
     for atoms in predicted:
         atoms.info["level"] = name  # potentials are not taught frames of several levels at once
-    payload: dict[str, Any] = {**errors, "frames": [_frame(atoms) for atoms in predicted]}
-    rows = [(name, f"{value:.4g}") for name, value in errors.items()]
+    found = with_unknown(errors)
+    payload: dict[str, Any] = {name: told(value) for name, value in found.items()}
+    payload["frames"] = [_frame(atoms) for atoms in predicted]
+    rows = [
+        (name, value.reason if isinstance(value, Failure) else f"{value:.4g}") for name, value in found.items()
+    ]
     deviations = largest_deviations(frames, calculator)
     if deviations:
         payload["largest_force_deviation_eV_per_A"] = max(deviations)
         payload["warnings"] = _extrapolations(deviations, calculator.settings.largest_deviation_eV_per_A)
         rows.append(("largest_force_deviation_eV_per_A", f"{max(deviations):.4g}"))
-        rows += [("warning", told) for told in payload["warnings"]]
+        rows += [("warning", text) for text in payload["warnings"]]
     if options.out:
         write_frames(predicted, options.out)
         payload["out"] = str(options.out)

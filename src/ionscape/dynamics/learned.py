@@ -22,6 +22,7 @@ from ionscape.potential.active_settings import LearningSettings
 from ionscape.potential.calibration import Calibration, calibration
 from ionscape.potential.errors_of_model import Predictions, errors_of
 from ionscape.potential.model import ErrorsByName, SparseModel
+from ionscape.results import Failure
 from ionscape.structures.exchange import replacing
 from ionscape.units import Count
 
@@ -51,7 +52,7 @@ class LearnedRun:
         Of the potential on the frames that the run asked for, each before it was taught, by name with unit; empty
         if there were none. They are the worst moments of the run: elsewhere the errors are smaller.
     calibration
-        Of the standard deviations told of these frames; None if there were none.
+        Of the standard deviations told of these frames; a failure if there were none.
     """
 
     run: SimulatedRun | StoppedRun
@@ -59,7 +60,7 @@ class LearnedRun:
     frames: Path
     dear_steps: tuple[Count, ...]
     errors: ErrorsByName
-    calibration: Calibration | None
+    calibration: Calibration | Failure
 
 
 def simulate_learning(request: RunRequest, learning: LearningSettings, folder: Path, threads: Count) -> LearnedRun:
@@ -95,7 +96,8 @@ def simulate_learning(request: RunRequest, learning: LearningSettings, folder: P
     checkpoint = read_checkpoint(folder / CHECKPOINT)
     steps = checkpoint.values["learning"]["dear_steps"] if checkpoint else []
     forecast = [one for one in learner.lessons[learning.first_frames :] if one.forecast is not None]
-    errors, told = _scored(forecast, learner.model) if forecast else ({}, None)
+    unknown = Failure("no frame was asked for that the potential had told of before")
+    errors, told = _scored(forecast, learner.model) if forecast else ({}, unknown)
     return LearnedRun(_run(end, folder), learner.model, folder / FRAMES, tuple(steps), errors, told)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from ionscape.errors import InputError
 from ionscape.potential.gate import softening
+from ionscape.results import Failure
 from ionscape.units import Count, Energy, EnergyPerAtom, Force, Number, Stress, Unit
 
 #: Word under which a frame tells the band of images it belongs to; its images stand in order.
@@ -69,7 +70,7 @@ class LevelComparison:
     energy_mae, energy_rmse
         What remains; None where every composition has one frame only.
     force_mae, force_rmse, force_r2, force_correlation
-        Of force components.
+        Of force components; the correlation is a failure if all cheap ones are equal.
     softening
         Slope of cheap against dear forces; below 1 the cheap level is too soft.
     stress_mae, stress_shift
@@ -88,8 +89,8 @@ class LevelComparison:
     force_mae: Force
     force_rmse: Force
     force_r2: Number
-    force_correlation: Number
-    softening: Number
+    force_correlation: Number | Failure
+    softening: Number | Failure
     stress_mae: Stress | None
     stress_shift: Stress | None
     orderings: Orderings | None
@@ -175,11 +176,12 @@ def _of_forces(forces: Any) -> dict[str, Any]:
         )
     varied = float(((ours - ours.mean()) ** 2).sum())
     covariance = float(((ours - ours.mean()) * (dear - dear.mean())).sum())
+    unknown = Failure("all forces of the cheap level are equal")
     return {
         "force_mae": float(np.abs(deviation).mean()),
         "force_rmse": float(np.sqrt((deviation**2).mean())),
         "force_r2": 1 - float((deviation**2).sum()) / spread,
-        "force_correlation": covariance / math.sqrt(spread * varied) if varied else 0.0,
+        "force_correlation": covariance / math.sqrt(spread * varied) if varied else unknown,
         "softening": softening(ours, dear),
     }
 

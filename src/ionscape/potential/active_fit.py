@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -16,9 +17,11 @@ from ionscape.potential.labels import frame_rows
 from ionscape.potential.model import SparseModel
 from ionscape.potential.regression import SparseRegression
 from ionscape.potential.training import (
+    WhitenedRows,
     baseline_of,
     candidate_environments,
     first_guess,
+    kept_in_memory,
     kernel_matrix,
     noise_of,
     provenance_of,
@@ -68,15 +71,17 @@ class GrowingFit:
         self._owner = np.repeat(np.arange(len(self._inducing)), [len(q) for q in self._inducing])
         guess = first_guess(self.frames, self._kinds, len(self._inducing))
         self._space = WhitenedSpace(guess, kernel_matrix(self._inducing, self.kernel), self.kernel.variance())
-        rows = []
-        for number in range(len(self.frames)):
-            raw = frame_rows(*self._frame(number), self.baseline, self._inducing, self.kernel, guess)
-            rows.append((raw.kinds, raw.labels, self._space.whitened(raw)))
-        few = len(self.frames) < _ENOUGH
-        noise = noise_of(rows, self._space.columns, self._settings.training, _USUAL, (few, False, few))
+        count = len(self.frames)
+        held = kept_in_memory(self.frames, self._space.columns)
+        rows = [list(self._rows(number)) for number in range(held)]
+        made_anew = (self._rows(number) for number in range(held, count))
+        seen = itertools.chain.from_iterable(itertools.chain(rows, made_anew))
+        few = count < _ENOUGH
+        noise = noise_of(seen, self._space.columns, self._settings.training, _USUAL, (few, False, few))
         self._regression = SparseRegression(self._space, noise, grows=self._room() > 0)
-        while rows:  # each is let go once it is in: they are as large as the fit
-            self._regression.add_whitened(*rows.pop(0))
+        for number in range(count):  # each is let go once it is in: they are as large as the fit
+            for block in rows.pop(0) if rows else self._rows(number):
+                self._regression.add_whitened(*block)
 
     def add(self, frame: Frame, model: SparseModel) -> None:
         """Add `frame`, and its environments that the last `model` knows too little of."""
@@ -112,6 +117,11 @@ class GrowingFit:
             spread=spread,
             rank=self._settings.training.rank,
         )
+
+    def _rows(self, number: int) -> Iterator[WhitenedRows]:
+        frame, kinds = self._frame(number)
+        raw = frame_rows(frame, kinds, self.baseline, self._inducing, self.kernel, self._space.guess)
+        return ((block.kinds, block.labels, self._space.whitened(block)) for block in raw.blocks())
 
     def _room(self) -> int:
         return self._settings.training.inducing - len(self._owner)

@@ -23,6 +23,8 @@ from ionscape.units import Array, Count, Force, ForceArray, Indices, Number, Num
 _LEAST = 1e-2
 #: Atoms of a species fewer than this have the factor of all atoms.
 _FEWEST = 10
+#: Two atoms always rank alike, or against each other.
+_FEWEST_RANKS = 3
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Calibration:
     ----------
     rank_correlation
         Spearman's, of the predicted standard deviation of an atom with the length of the error of its force; a
-        failure where all of either are alike.
+        failure where all of either are alike, or of fewer than three atoms.
     coverage_one
         Part of the force components whose error is within one predicted standard deviation; 0.683 if Gaussian.
     coverage_two
@@ -91,6 +93,8 @@ def calibration(deviations: ForceArray, errors: ForceArray) -> Calibration:
 
 
 def _rank_correlation(one: Array, other: Array) -> Number | Failure:
+    if len(one) < _FEWEST_RANKS:
+        return Failure(f"ranks need {_FEWEST_RANKS} atoms or more, there are {len(one)}")
     ranks = np.stack([rankdata(one), rankdata(other)])
     ranks -= ranks.mean(axis=1, keepdims=True)
     scale = float(np.sqrt((ranks**2).sum(axis=1).prod()))

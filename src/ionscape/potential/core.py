@@ -7,7 +7,7 @@ import weakref
 
 import numpy as np
 
-from ionscape.errors import InputError
+from ionscape.errors import CalculationError, InputError
 from ionscape.potential.evaluation import (
     Descriptors,
     DesignRows,
@@ -103,11 +103,13 @@ class CompiledPotential:
         ------
         InputError
             If species are unknown, the cell is flat or a number is not finite.
+        CalculationError
+            If there is no memory left, or in a process that was forked no thread.
         """
         x, h, neighbours = self._listed_of(positions, cell, species, periodic)
         energies, forces, virial = np.empty(len(x)), np.empty((len(x), 3)), np.empty((3, 3))
-        self._library.ionscape_potential_evaluate(
-            self.address, neighbours, x.ctypes.data, h.ctypes.data,
+        self._asked(
+            "evaluate", neighbours, x.ctypes.data, h.ctypes.data,
             forces.ctypes.data, virial.ctypes.data, energies.ctypes.data,
         )  # fmt: skip
         return Forces(energies, forces, virial)
@@ -118,8 +120,8 @@ class CompiledPotential:
         """Return the normalised power spectra of all atoms; arguments as those of `evaluate`."""
         x, h, neighbours = self._listed_of(positions, cell, species, periodic)
         features, norms = np.empty((len(x), self.form.n_features)), np.empty(len(x))
-        self._library.ionscape_potential_descriptors(
-            self.address, neighbours, x.ctypes.data, h.ctypes.data, features.ctypes.data, norms.ctypes.data
+        self._asked(
+            "descriptors", neighbours, x.ctypes.data, h.ctypes.data, features.ctypes.data, norms.ctypes.data
         )
         return Descriptors(features, norms)
 
@@ -143,15 +145,10 @@ class CompiledPotential:
         x, h, neighbours = self._listed_of(positions, cell, species, periodic)
         g = checked(gradient, (len(x), self.form.n_features), "gradient")
         forces, virial = np.empty((len(x), 3)), np.empty((3, 3))
-        self._library.ionscape_potential_adjoint(
-            self.address,
-            neighbours,
-            x.ctypes.data,
-            h.ctypes.data,
-            g.ctypes.data,
-            forces.ctypes.data,
-            virial.ctypes.data,
-        )
+        self._asked(
+            "adjoint", neighbours, x.ctypes.data, h.ctypes.data,
+            g.ctypes.data, forces.ctypes.data, virial.ctypes.data,
+        )  # fmt: skip
         return forces, virial
 
     @property
@@ -168,12 +165,18 @@ class CompiledPotential:
         """Return what `design_rows` does, of arguments that fit: features in C order, four amplitudes."""
         x, h, neighbours = self._listed_of(*frame)
         q, counts = np.concatenate(inducing), np.array([len(one) for one in inducing], dtype=np.int32)
-        rows = DesignRows(np.empty(len(q)), np.empty((3 * len(x), len(q))), np.empty((6, len(q))))
-        self._library.ionscape_potential_rows(
-            self.address, neighbours, x.ctypes.data, h.ctypes.data, q.ctypes.data, counts.ctypes.data,
+        rows = DesignRows(np.empty((1 + 3 * len(x) + 6, len(q))))
+        self._asked(
+            "rows", neighbours, x.ctypes.data, h.ctypes.data, q.ctypes.data, counts.ctypes.data,
             amplitudes.ctypes.data, rows.energy.ctypes.data, rows.forces.ctypes.data, rows.virial.ctypes.data,
         )  # fmt: skip
         return rows
+
+    def _asked(self, what: str, *addresses: int) -> None:
+        """Call a function of the core with the potential and addresses of numbers."""
+        if not getattr(self._library, f"ionscape_potential_{what}")(self.address, *addresses):
+            message = "the potential could not be evaluated: there is no memory, or no thread, left for it"
+            raise CalculationError(message)
 
     def _listed_of(
         self, positions: LengthArray, cell: CellArray, species: Species, periodic: Periodic
@@ -262,10 +265,8 @@ def _declared() -> ctypes.CDLL:
     library.ionscape_potential_new.restype = _Pointer
     library.ionscape_potential_free.argtypes = [_Pointer]
     library.ionscape_potential_free.restype = None
-    library.ionscape_potential_evaluate.restype = ctypes.c_double
     for name, arguments in (("evaluate", 7), ("descriptors", 6), ("adjoint", 7), ("rows", 10)):
         function = getattr(library, f"ionscape_potential_{name}")
         function.argtypes = [_Pointer] * arguments
-        if name != "evaluate":
-            function.restype = None
+        function.restype = ctypes.c_int
     return library

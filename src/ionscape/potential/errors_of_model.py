@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from ionscape.potential.frames import Frame
 from ionscape.potential.model import SparseModel
 from ionscape.potential.uncertainty import covariance_loss
 from ionscape.potential.uncollapsed import potential_of
+from ionscape.results import Failure
 from ionscape.units import (
     GPA_PER_EV_PER_A3,
     Array,
@@ -119,3 +120,9 @@ def error_summary(pairs: Array, what: str, unit: str, factor: Number) -> dict[st
     if spread > 0:
         errors[f"{what}_r2"] = 1 - float((deviation**2).sum()) / spread
     return errors
+
+
+def with_unknown(errors: Mapping[str, Number]) -> dict[str, Number | Failure]:
+    """Return `errors`, by name, with a failure for each R² that is not there: all labels of its kind are equal."""
+    kinds = [name.partition("_mae_")[0] for name in errors if "_mae_" in name]
+    return {**{f"{kind}_r2": Failure(f"all {kind} labels are equal") for kind in kinds}, **errors}

@@ -70,17 +70,26 @@ class DesignRows:
 
     Attributes
     ----------
-    energy
-        :math:`K_m = \sum_{i \in z_m} k(\hat p_i, q_m)`, (M,).
-    forces
-        :math:`-\partial K_m / \partial r`, 1/Å, (3 · atoms, M), rows x y z of the first atom, then the next.
-    virial
-        :math:`-\partial K_m / \partial \epsilon` of the strain components xx, yy, zz, yz, xz, xy, (6, M).
+    stacked
+        The rows below, one array: that of a large structure is large. (1 + 3 · atoms + 6, M).
     """
 
-    energy: NumberArray
-    forces: Annotated[Array, Unit("1/Å")]
-    virial: NumberArray
+    stacked: Annotated[Array, Unit("1, 1/Å and 1")]
+
+    @property
+    def energy(self) -> NumberArray:
+        r""":math:`K_m = \sum_{i \in z_m} k(\hat p_i, q_m)`, (M,)."""
+        return np.asarray(self.stacked[0])
+
+    @property
+    def forces(self) -> Array:
+        r""":math:`-\partial K_m / \partial r`, 1/Å, (3 · atoms, M): x y z of the first atom, then the next."""
+        return np.asarray(self.stacked[1:-6])
+
+    @property
+    def virial(self) -> NumberArray:
+        r""":math:`-\partial K_m / \partial \epsilon` of the strains xx, yy, zz, yz, xz, xy, (6, M)."""
+        return np.asarray(self.stacked[-6:])
 
 
 class Evaluator(Protocol):

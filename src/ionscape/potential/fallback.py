@@ -106,14 +106,15 @@ class FallbackPotential:
         pairs = self._pairs(*frame)
         d, features, norms = self._features(pairs)
         first = np.cumsum([0, *(len(one) for one in inducing)])
-        rows = DesignRows(np.zeros(first[-1]), np.zeros((len(d), 3, first[-1])), np.zeros((6, first[-1])))
+        rows = DesignRows(np.zeros((1 + 3 * len(d) + 6, first[-1])))
+        energy, forces, virial = rows.energy, rows.forces.reshape(len(d), 3, -1), rows.virial
         squares = [self._square(one) for one in inducing]
         own = self._square(features)
         for i, z in enumerate(pairs.species):
             here = slice(first[z], first[z + 1])
             s = inducing[z] @ features[i]
             powers = [a * s**k for k, a in enumerate(amplitudes)]
-            rows.energy[here] += s * sum(powers)
+            energy[here] += s * sum(powers)
             steepness = sum((k + 1) * one for k, one in enumerate(powers)) / norms[i]
             h = steepness[:, None, None] * (
                 self._times(squares[z], d[i]) - s[:, None, None] * self._times(own[i], d[i])
@@ -122,11 +123,11 @@ class FallbackPotential:
             begin, end = pairs.start[i], pairs.start[i + 1]
             r, j = pairs.vectors[begin:end], pairs.neighbour[begin:end]
             pull = self._pulls(r, pairs.species[j], h)
-            np.subtract.at(rows.forces[:, :, here], j, pull)
-            rows.forces[i, :, here] += pull.sum(axis=0)
+            np.subtract.at(forces[:, :, here], j, pull)
+            forces[i, :, here] += pull.sum(axis=0)
             for k, (a, b) in enumerate(_VOIGT):
-                rows.virial[k, here] -= r[:, a] @ pull[:, b]
-        return DesignRows(rows.energy, rows.forces.reshape(3 * len(d), -1), rows.virial)
+                virial[k, here] -= r[:, a] @ pull[:, b]
+        return rows
 
     def _pulls(self, vectors: Array, kinds: Indices, h: Array) -> Array:
         """Return dk/dr of pairs, (pairs, 3, M), from dk/dc (M, S N, lm)."""

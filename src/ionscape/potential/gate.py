@@ -17,7 +17,7 @@ from pydantic import Field
 
 from ionscape.errors import CalculationError, InputError
 from ionscape.potential.calibration import Calibration, calibration, spread_of
-from ionscape.potential.errors_of_model import errors_of, predictions
+from ionscape.potential.errors_of_model import errors_of, predictions, with_unknown
 from ionscape.potential.frames import Frame, labelled_frames
 from ionscape.potential.model import ErrorsByName, SparseModel
 from ionscape.results import Failure
@@ -75,6 +75,8 @@ class GateResult:
         distribution.
     failures
         Each limit that is not kept, in words; none: the potential passes.
+    unjudged
+        What could not be compared and has no limit that would let it fail, in words: it passes without.
     """
 
     frames: Count
@@ -89,6 +91,7 @@ class GateResult:
     energy_r2: Number | Failure
     calibration: Calibration
     failures: tuple[str, ...]
+    unjudged: tuple[str, ...]
 
     @property
     def passed(self) -> bool:
@@ -120,6 +123,7 @@ def score(model: SparseModel, frames: Sequence[Frame], settings: GateSettings) -
     found = predictions(model, frames)
     errors = errors_of(found)
     ours, dear = found.forces
+    r2 = with_unknown(errors)
     spread = model.spread or spread_of(found.losses, found.force_errors, found.species, len(model.inducing))
     deviations = np.array(spread)[found.species] * np.sqrt(found.losses)
     result = GateResult(
@@ -129,12 +133,13 @@ def score(model: SparseModel, frames: Sequence[Frame], settings: GateSettings) -
         energy_shift=float((found.energies[0] - found.energies[1]).mean()),
         force_mae=errors["force_mae_eV_per_A"],
         force_rmse=errors["force_rmse_eV_per_A"],
-        force_r2=errors.get("force_r2", Failure("all dear force components are equal")),
+        force_r2=r2["force_r2"],
         softening=softening(ours, dear),
         stress_mae=_stress_error(errors, frames),
-        energy_r2=errors.get("energy_r2", Failure("all dear energies are equal")),
+        energy_r2=r2["energy_r2"],
         calibration=calibration(deviations, found.force_errors),
         failures=(),
+        unjudged=(),
     )
     return _judged(result, settings)
 
@@ -237,24 +242,31 @@ def _stress_error(errors: ErrorsByName, frames: Sequence[Frame]) -> Stress | Fai
 
 def _judged(result: GateResult, limits: GateSettings) -> GateResult:
     stress, slope = result.stress_mae, result.softening
-    compared: tuple[tuple[str, Number | Failure, Number, str], ...] = (
-        ("energy error", 1000 * result.energy_mae, limits.energy_mae_meV_per_atom, " meV/atom"),
-        ("force error", result.force_mae, limits.force_mae_eV_per_A, " eV/Å"),
-        ("stress error", _times(GPA_PER_EV_PER_A3, stress), limits.stress_mae_GPa, " GPa"),
-        ("distance of the force slope from 1", _off_one(slope), limits.softening, ""),
+    # name, what was found, limit, unit, and whether the limit is a least one
+    compared: tuple[tuple[str, Number | Failure, Number, str, bool], ...] = (
+        ("energy error", 1000 * result.energy_mae, limits.energy_mae_meV_per_atom, " meV/atom", False),
+        ("force error", result.force_mae, limits.force_mae_eV_per_A, " eV/Å", False),
+        ("stress error", _times(GPA_PER_EV_PER_A3, stress), limits.stress_mae_GPa, " GPa", False),
+        ("distance of the force slope from 1", _off_one(slope), limits.softening, "", False),
+        ("R² of forces", result.force_r2, limits.force_r2, "", True),
     )
     failures = [
-        _failure(name, value, limit, unit) for name, value, limit, unit in compared if _fails(value, limit)
+        _failure(name, value, limit, unit)
+        for name, value, limit, unit, least in compared
+        if _fails(value, limit, least)
     ]
-    if _fails(_times(-1, result.force_r2), -limits.force_r2):
-        failures.append(_failure("R² of forces", result.force_r2, limits.force_r2, ""))
-    return dataclasses.replace(result, failures=tuple(failures))
+    unjudged = [
+        f"{name}: {value.reason}"
+        for name, value, limit, _, _ in compared
+        if isinstance(value, Failure) and not np.isfinite(limit)
+    ]
+    return dataclasses.replace(result, failures=tuple(failures), unjudged=tuple(unjudged))
 
 
-def _fails(value: Number | Failure, limit: Number) -> bool:
+def _fails(value: Number | Failure, limit: Number, least: bool) -> bool:
     if isinstance(value, Failure):
         return bool(np.isfinite(limit))
-    return not value <= limit
+    return not (value >= limit if least else value <= limit)
 
 
 def _failure(name: str, value: Number | Failure, limit: Number, unit: str) -> str:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import os
+import tempfile
+
 import numpy as np
 
+from ionscape.errors import CalculationError
 from ionscape.units import Array, Count
 
 _GROWTH = 1.3
+#: Blocks are in memory up to this size, bytes; the others are in files without a name, in the folder for those.
+IN_MEMORY = 2 * 10**9
 
 
 class GrowingMatrix:
@@ -14,11 +21,18 @@ class GrowingMatrix:
 
     Growing copies one block at a time, so that no more than one is ever there twice. Columns lie one behind the
     other: room that is not used yet takes no memory.
+
+    Parameters
+    ----------
+    columns
+        How many there are at first.
+    in_memory
+        Size of all blocks, bytes, beyond which they go to files.
     """
 
-    def __init__(self, columns: Count) -> None:
+    def __init__(self, columns: Count, in_memory: Count = IN_MEMORY) -> None:
         self._blocks: list[Array] = []
-        self._columns = columns
+        self._columns, self._in_memory = columns, in_memory
 
     @property
     def values(self) -> Array:
@@ -39,26 +53,52 @@ class GrowingMatrix:
         return product
 
     def add_rows(self, rows: Array) -> None:
-        """Add rows, (new, columns)."""
-        block = _empty(len(rows), self._columns)
+        """Add rows, (new, columns).
+
+        Raises
+        ------
+        CalculationError
+            If they are to go to a file for which there is no space.
+        """
+        block = self._empty(len(rows), self._columns)
         block[:, : self._columns] = rows
         self._blocks.append(block)
 
     def add_columns(self, columns: Array) -> None:
-        """Add columns, (rows, new)."""
+        """Add columns, (rows, new); errors as those of `add_rows`."""
         there, begin = self._columns, 0
         wanted = there + columns.shape[1]
         for number, block in enumerate(self._blocks):
             if wanted > block.shape[1]:
-                self._blocks[number] = _empty(len(block), wanted)
+                self._blocks[number] = self._empty(len(block), wanted)
                 self._blocks[number][:, :there] = block[:, :there]
             self._blocks[number][:, there:wanted] = columns[begin : begin + len(block)]
             begin += len(block)
         self._columns = wanted
 
     def _parts(self, first: Count) -> list[Array]:
-        return [block[:, first : self._columns] for block in self._blocks]
+        return [np.asarray(block[:, first : self._columns]) for block in self._blocks]
+
+    def _empty(self, rows: Count, columns: Count) -> Array:
+        """Return a new block with room for more columns; what of it is not used yet takes no memory."""
+        shape = rows, int(_GROWTH * columns) + 1
+        held = sum(block.nbytes for block in self._blocks if not isinstance(block, np.memmap))
+        if not rows or held + 8 * math.prod(shape) <= self._in_memory:
+            return np.empty(shape, order="F")
+        return _in_a_file(shape)
 
 
-def _empty(rows: Count, columns: Count) -> Array:
-    return np.empty((rows, int(_GROWTH * columns) + 1), order="F")
+def _in_a_file(shape: tuple[int, int]) -> Array:
+    size = 8 * math.prod(shape)
+    try:
+        with tempfile.TemporaryFile() as file:
+            if hasattr(os, "posix_fallocate"):  # a full disk is told here, not at a write into the map
+                os.posix_fallocate(file.fileno(), 0, size)
+            return np.memmap(file, dtype=float, mode="r+", shape=shape, order="F")
+    except OSError as error:
+        message = (
+            f"the rows of the frames no longer fit into memory, and {size / 1e6:.0f} MB more of them not into the "
+            f"folder {tempfile.gettempdir()} ({error.strerror}): choose another (TMPDIR), or fewer inducing "
+            "environments"
+        )
+        raise CalculationError(message) from None

@@ -5,6 +5,7 @@ Every row is in the unit of its label per atom or per volume, so that one noise 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -16,6 +17,8 @@ from ionscape.potential.frames import Frame
 from ionscape.potential.kernel import DotProductKernel
 from ionscape.units import Array, Count, EnergyArray, Indices, NumberArray, Unit
 
+#: Rows that are worked on together: those of a frame of up to 1,363 atoms stay whole.
+AT_ONCE = 4096
 #: Kinds of labels, as rows tell them.
 ENERGY, FORCE, STRESS = 0, 1, 2
 #: Their units, in this order.
@@ -44,6 +47,12 @@ class Rows:
     labels: Labels
     offsets: NumberArray
     kernels: NumberArray
+
+    def blocks(self) -> Iterator[Rows]:
+        """Return the rows in blocks of at most `AT_ONCE`: what is made of them takes the memory of one block."""
+        for begin in range(0, len(self.labels), AT_ONCE):
+            part = slice(begin, begin + AT_ONCE)
+            yield Rows(self.kinds[part], self.labels[part], self.offsets[part], self.kernels[part])
 
 
 def frame_rows(
@@ -80,16 +89,18 @@ def frame_rows(
         np.array([(frame.energy - mean.atom_energies.sum() - guess[species].sum()) / atoms]),
         (frame.forces - mean.forces).ravel(),
     ]
-    kernels = [rows.energy[None] / atoms, rows.forces]
+    kernels = rows.stacked[: 1 + 3 * atoms]  # scaled in place: of large frames there is no room for two
+    kernels[0] /= atoms
     if frame.stress is not None:
         virial = mean.virial[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
         kinds.append(np.full(6, STRESS))
         labels.append(frame.stress + virial / frame.volume)
-        kernels.append(-rows.virial / frame.volume)
+        kernels = rows.stacked
+        kernels[-6:] /= -frame.volume
     total = sum(len(one) for one in kinds)
     offsets = np.zeros((total, len(inducing)))
     offsets[0] = np.bincount(species, minlength=len(inducing)) / atoms
-    return Rows(np.concatenate(kinds), np.concatenate(labels), offsets, np.concatenate(kernels))
+    return Rows(np.concatenate(kinds), np.concatenate(labels), offsets, kernels)
 
 
 def count_of(frame: Frame) -> Count:

@@ -58,7 +58,8 @@ class SparseRegression:
 
     def add_rows(self, rows: Rows) -> None:
         """Add labels, with their kernel sums over all inducing environments in order."""
-        self.add_whitened(rows.kinds, rows.labels, self.space.whitened(rows))
+        for block in rows.blocks():
+            self.add_whitened(block.kinds, block.labels, self.space.whitened(block))
 
     def add_whitened(self, kinds: Indices, labels: Array, columns: NumberArray) -> None:
         """Add labels (rows,) of some kinds (rows,), with their whitened columns (rows, columns)."""

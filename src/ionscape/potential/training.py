@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -127,28 +128,28 @@ class _Fit:
         inducing: list[NumberArray],
         kernel: DotProductKernel,
         space: WhitenedSpace,
-    ) -> WhitenedRows:
+    ) -> Iterator[WhitenedRows]:
         raw = frame_rows(self.frames[index], self.species[index], baseline, inducing, kernel, space.guess)
-        return raw.kinds, raw.labels, space.whitened(raw)
+        return ((block.kinds, block.labels, space.whitened(block)) for block in raw.blocks())
 
     def _regression(
-        self, space: WhitenedSpace, rows_of: Callable[[int], WhitenedRows]
+        self, space: WhitenedSpace, rows_of: Callable[[int], Iterator[WhitenedRows]]
     ) -> tuple[Noise, SparseRegression]:
-        """Return noise and fit; the noise from as many frames as fit into memory, drawn at random."""
+        """Return noise and fit; the noise from frames drawn at random, as many as memory keeps, one at least."""
         order = self.rng.permutation(len(self.frames)).tolist()
-        room = ROWS_IN_MEMORY // (8 * space.columns)
-        counts = np.cumsum([count_of(self.frames[index]) for index in order])
-        held = max(1, int(np.searchsorted(counts, room, side="right")))
-        rows = []
+        held = kept_in_memory([self.frames[index] for index in order], space.columns)
+        rows: list[list[WhitenedRows]] = []
         for number, index in enumerate(order[:held]):
             self.told("kernels", number, len(order))
-            rows.append(rows_of(index))
+            rows.append(list(rows_of(index)))
         self.told("noise", 0, len(order))
-        noise = noise_of(rows, space.columns, self.settings, _START)
+        seen = itertools.chain.from_iterable(rows) if held else rows_of(order[0])
+        noise = noise_of(seen, space.columns, self.settings, _START)
         regression = SparseRegression(space, noise)
         for number, index in enumerate(order):
             self.told("fit", number, len(order))
-            regression.add_whitened(*(rows[number] if number < held else rows_of(index)))
+            for block in rows[number] if number < held else rows_of(index):
+                regression.add_whitened(*block)
         return noise, regression
 
     def _inducing(self, baseline: Evaluator, kernel: DotProductKernel) -> list[NumberArray]:
@@ -157,8 +158,14 @@ class _Fit:
         return [each[rows] for each, rows in zip(candidates, chosen, strict=True)]
 
 
+def kept_in_memory(frames: Sequence[Frame], columns: Count) -> Count:
+    """Return of how many of the first `frames` the rows of so many columns are kept, those of others made anew."""
+    counts = np.cumsum([count_of(frame) for frame in frames])
+    return int(np.searchsorted(counts, ROWS_IN_MEMORY // (8 * columns), side="right"))
+
+
 def noise_of(
-    rows: Sequence[WhitenedRows],
+    rows: Iterable[WhitenedRows],
     columns: Count,
     asked: TrainingSettings,
     usual: Noise,
@@ -169,7 +176,7 @@ def noise_of(
     Parameters
     ----------
     rows
-        Kinds, labels and whitened columns, of each frame.
+        Kinds, labels and whitened columns, in blocks.
     columns
         How many columns there are.
     asked

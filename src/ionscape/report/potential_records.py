@@ -39,6 +39,8 @@ class Gate:
         Whether all limits are kept.
     reason
         Which are not, or why there is no verdict; empty if it passed.
+    unjudged
+        What it passed without, since nothing could be compared, and why.
     """
 
     frames: int | None
@@ -47,6 +49,7 @@ class Gate:
     rank_correlation: float | None
     passed: bool
     reason: str
+    unjudged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ def potential_record(node: Mapping[str, Any]) -> PotentialRecord | None:
         taught=int(plain(node["taught"])),
         held_out=int(plain(node["held_out"])),
         inducing={str(name): int(plain(count)) for name, count in node["inducing"].items()},
-        errors={str(name): quantity(value) for name, value in node["errors"].items()},
+        errors={str(name): quantity(value) for name, value in node["errors"].items() if _is_known(value)},
         coverage=_number(quality.get("coverage_two")),
         rank_correlation=_number(quality.get("rank_correlation")),
         stretches=tuple(map(_stretch, node["stretches"])),
@@ -160,6 +163,7 @@ def gate(node: Mapping[str, Any] | None) -> Gate | None:
         rank_correlation=_number(quality.get("rank_correlation")),
         passed=bool(node["passed"]),
         reason="; ".join(map(str, node.get("failures") or ())),
+        unjudged=tuple(map(str, node.get("unjudged") or ())),
     )
 
 

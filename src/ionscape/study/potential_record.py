@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ionscape.potential.errors_of_model import with_unknown
 from ionscape.results import Failure, to_json
 from ionscape.structures.exchange import replacing
 
@@ -30,7 +32,7 @@ def potential_record(found: LearnedPotential, folder: Path) -> dict[str, Any]:
         "taught": to_json(record["taught"], "1"),
         "held_out": to_json(record["held_out"], "1"),
         "inducing": {name: to_json(count, "1") for name, count in record["inducing"].items()},
-        "errors": _with_units(record["errors"]),
+        "errors": _with_units(with_unknown(record["errors"])),
         "noise": _with_units(record["noise"]),
         **({"calibration": _told(to_json(record["calibration"], "1"))} if "calibration" in record else {}),
         "stretches": [_stretch(one, found.materials) for one in record["stretches"]],
@@ -59,11 +61,11 @@ def _stretch(row: dict[str, Any], materials: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _with_units(named: dict[str, float]) -> dict[str, Any]:
+def _with_units(named: Mapping[str, float | Failure]) -> dict[str, Any]:
     found = {}
     for name, value in named.items():
         end = next((end for end in _ERRORS if name.endswith(end)), "")
-        found[name.removesuffix(end)] = to_json(value, _ERRORS.get(end, "1"))
+        found[name.removesuffix(end)] = _told(to_json(value, _ERRORS.get(end, "1")))
     return found
 
 

@@ -40,6 +40,9 @@ Name = Literal[
 ]
 #: What is so or is not, of one run.
 FlagName = Literal["is_diffusive", "host_is_flat"]
+#: A run whose mean temperature is off by a larger share than this tells nothing of the temperature asked for: at
+#: 1000 K and a barrier of 0.3 eV its diffusion coefficient is off by a factor of 1.4.
+TEMPERATURE_OFF = 0.1
 
 
 @dataclass(frozen=True)
@@ -185,13 +188,31 @@ def _target(quantity: Quantity, row: Mapping[str, Any]) -> str | None:
 def _condition(quantity: Quantity, row: Mapping[str, Any]) -> float | None:
     """Return the temperature a run was asked for (without a thermostat the mean is another), or the voltage."""
     if quantity.of_run:
-        return float(row.get("asked_temperature", row["temperature"])["value"])
+        return _asked(row)
     voltage = row.get("voltage") if "{cathode}" in quantity.target else None
     return None if voltage is None else float(voltage["value"] if isinstance(voltage, Mapping) else voltage)
 
 
+def _asked(row: Mapping[str, Any]) -> float:
+    return float(row.get("asked_temperature", row["temperature"])["value"])
+
+
+def _elsewhere(row: Mapping[str, Any]) -> str:
+    """Return why a run tells nothing of the temperature it was asked for; empty if it was near enough.
+
+    Without a thermostat, and without equilibration, half of the kinetic energy goes into the bonds.
+    """
+    mean, asked = float(row["temperature"]["value"]), _asked(row)
+    if abs(mean - asked) <= TEMPERATURE_OFF * asked:
+        return ""
+    return f"the run was at {mean:.0f} K, not at the {asked:g} K that it was asked for"
+
+
 def _found(quantity: Quantity, target: str, row: Mapping[str, Any]) -> Found:
     temperature = row["temperature"] if quantity.of_run else None
+    elsewhere = _elsewhere(row) if quantity.of_run else ""
+    if elsewhere:
+        return Found(target, elsewhere, None, temperature)
     node: Any = row
     for key in quantity.key.split("."):
         if "unavailable" in node:  # a row without the number says itself why it has none

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ionscape.dynamics.judgement import refusal
 from ionscape.dynamics.runs import SimulatedRun
 from ionscape.dynamics.stage import MaterialRun, MaterialRuns
+from ionscape.potential.gate import GateResult
 from ionscape.results import Failure
 from ionscape.transport.stage import AnalysedRun, MaterialTransport, TransportRun
 
@@ -17,7 +18,8 @@ OFF, ERRORS = 0.05, 3.0
 def warnings_of_runs(dynamics: MaterialRuns | None, transport: MaterialTransport | None) -> list[str]:
     """Return in sentences what restricts runs, analyses and laws.
 
-    Runs that did not come to their end or to their temperature, hosts that moved, diffusion without a jump.
+    Runs that did not come to their end or to their temperature, gates that passed without a comparison, hosts
+    that moved, diffusion without a jump.
     """
     texts = [text for run in (dynamics.runs if dynamics else ()) for text in _of_run(run)]
     for analysed in transport.runs if transport else ():
@@ -36,9 +38,19 @@ def _of_run(run: MaterialRun) -> Iterator[str]:
     refused = refusal(run)
     if refused:
         yield f"{name}: its numbers are refused: {refused}."
+    yield from _of_gate(name, run)
     mean, error = run.outcome.averages.temperature, run.outcome.averages.temperature_error
     if abs(mean - run.temperature) > max(OFF * run.temperature, ERRORS * error):
         yield f"{name}: the mean temperature is {mean:.0f} K; the run is not in equilibrium, equilibrate longer."
+
+
+def _of_gate(name: str, run: MaterialRun) -> Iterator[str]:
+    if not isinstance(run.gate, GateResult) or not isinstance(run.outcome, SimulatedRun):
+        return
+    for text in run.gate.unjudged:
+        yield f"{name}: its gate did not judge the {text}."
+    if isinstance(run.gate.stress_mae, Failure) and run.gate.passed and run.outcome.averages.volume_error > 0:
+        yield f"{name}: its cell followed a stress that nothing judged; its volume may be wrong."
 
 
 def _of_analysis(run: TransportRun) -> Iterator[str]:

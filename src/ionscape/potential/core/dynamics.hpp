@@ -16,7 +16,7 @@ extern "C" {
 // Energy in eV; fills forces (3 n, eV/Å) and virial (9, eV): minus the derivative by strain, sum of r ⊗ F over pairs,
 // so that the pressure is (2 E_kin + trace virial) / 3V. The same arguments and the same list must give the same
 // bits, whatever was asked before: a continued run rests on it. `list` is an ionscape::Neighbours that covers the
-// positions.
+// positions. The energy is not a number where no memory was left for it.
 typedef double (*ionscape_forces)(void* context, void* list, const double* positions, const double* cell,
                                   double* forces, double* virial);
 

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -35,13 +36,16 @@ class Workers {
 
     ~Workers() { end(); }
 
-    // Run work(0) here and work(1) .. work(threads - 1) beside it; return when all are done.
+    // Run work(0) here and work(1) .. work(threads - 1) beside it; return when all have ended. Throws if one did: work
+    // throws nothing but that memory is lacking.
     void run(const std::function<void(int)>& work) {
         work_ = &work;
+        failed_.store(false, std::memory_order_relaxed);
         left_.store(int(workers_.size()), std::memory_order_relaxed);
         order(false);
-        work(0);
+        attempt(0);
         for (int turn = 0; left_.load(std::memory_order_acquire) > 0; ++turn) breathe(turn > patience);
+        if (failed_.load(std::memory_order_relaxed)) throw std::bad_alloc();
     }
 
   private:
@@ -54,6 +58,14 @@ class Workers {
 #elif defined(__aarch64__)
         asm volatile("isb");
 #endif
+    }
+
+    void attempt(int number) noexcept {
+        try {
+            (*work_)(number);
+        } catch (...) {
+            failed_.store(true, std::memory_order_relaxed);
+        }
     }
 
     void order(bool end) {
@@ -80,7 +92,7 @@ class Workers {
             }
             seen = round_.load(std::memory_order_acquire);
             if (end_) return;
-            (*work_)(number);
+            attempt(number);
             left_.fetch_sub(1, std::memory_order_acq_rel);
         }
     }
@@ -89,6 +101,7 @@ class Workers {
     std::condition_variable wake_;
     std::atomic<long> round_{0};
     std::atomic<int> left_{0};
+    std::atomic<bool> failed_{false};
     const std::function<void(int)>* work_ = nullptr;
     bool end_ = false;
     std::vector<std::thread> workers_;  // the last member: they use the others
@@ -107,8 +120,8 @@ class Pool {
     // Run work(0) here and work(1) .. work(threads - 1) beside it; return when all are done.
     void run(const std::function<void(int)>& work) {
         if (threads_ == 1) return work(0);
-        if (forked()) {
-            leave();
+        if (forked()) leave();
+        if (!workers_) {  // forked, or no thread was left for them the last time
             workers_ = made(threads_);
             process_ = process();
         }

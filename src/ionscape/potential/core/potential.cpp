@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <map>
 
 namespace ionscape {
@@ -85,19 +86,19 @@ bool Potential::Seen::same(const Neighbours& list) const {
 }
 
 void Potential::Seen::remember(const Neighbours& list) {
-    pairs = list.pairs();
-    cutoff = list.cutoff;
-    skin = list.skin;
     species = list.species;
     positions = list.reference_positions;
+    cutoff = list.cutoff;
+    skin = list.skin;
     std::copy(list.periodic, list.periodic + 3, periodic);
     std::copy(list.reference_cell, list.reference_cell + 9, cell);
+    pairs = list.pairs();
 }
 
 // Number the lattice translations that pairs of the list need, and share the atoms out.
 void Potential::look_at(const Neighbours& list) {
     if (seen_.same(list)) return;
-    seen_.remember(list);
+    seen_.pairs = -1;  // nothing was seen until all is done: memory may run out on the way
     const int pairs = list.pairs();
     code_.resize(pairs);
     images_.clear();
@@ -115,6 +116,7 @@ void Potential::look_at(const Neighbours& list) {
         code_[p] = code;
     }
     share_out(list);
+    seen_.remember(list);
 }
 
 // Atoms go to threads in runs of even cost, species by species; the cost is that of the neighbours and a constant.
@@ -255,6 +257,20 @@ void Potential::rows(const double* positions, const double* cell, const Neighbou
 
 }  // namespace ionscape
 
+namespace {
+
+// Nothing that is thrown may pass the C interface.
+template <class Work> bool ended(const Work& work) noexcept {
+    try {
+        work();
+        return true;
+    } catch (...) {
+        return false;
+    }
+}
+
+}  // namespace
+
 extern "C" {
 
 using ionscape::Form;
@@ -273,34 +289,48 @@ void* ionscape_potential_new(const Form* form, int single_precision, int threads
 
 void ionscape_potential_free(void* potential) { delete static_cast<Potential*>(potential); }
 
-double ionscape_potential_evaluate(void* potential, const void* list, const double* positions, const double* cell,
-                                   double* forces, double* virial, double* atom_energies) {
-    return static_cast<Potential*>(potential)->evaluate(positions, cell, *static_cast<const Neighbours*>(list), forces,
-                                                        virial, atom_energies);
+// Those that return int return whether they came to their end: they do not where no memory or no thread is left.
+int ionscape_potential_evaluate(void* potential, const void* list, const double* positions, const double* cell,
+                                double* forces, double* virial, double* atom_energies) {
+    return ended([&] {
+        static_cast<Potential*>(potential)->evaluate(positions, cell, *static_cast<const Neighbours*>(list), forces,
+                                                     virial, atom_energies);
+    });
 }
 
 // The same as an `ionscape_forces` of dynamics.hpp, the potential as its context.
 double ionscape_potential_forces(void* potential, void* list, const double* positions, const double* cell,
                                  double* forces, double* virial) {
-    return ionscape_potential_evaluate(potential, list, positions, cell, forces, virial, nullptr);
+    double energy = std::numeric_limits<double>::quiet_NaN();
+    ended([&] {
+        energy = static_cast<Potential*>(potential)->evaluate(positions, cell, *static_cast<const Neighbours*>(list),
+                                                              forces, virial, nullptr);
+    });
+    return energy;
 }
 
-void ionscape_potential_descriptors(void* potential, const void* list, const double* positions, const double* cell,
-                                    double* features, double* norms) {
-    static_cast<Potential*>(potential)->descriptors(positions, cell, *static_cast<const Neighbours*>(list), features,
-                                                    norms);
+int ionscape_potential_descriptors(void* potential, const void* list, const double* positions, const double* cell,
+                                   double* features, double* norms) {
+    return ended([&] {
+        static_cast<Potential*>(potential)->descriptors(positions, cell, *static_cast<const Neighbours*>(list),
+                                                        features, norms);
+    });
 }
 
-void ionscape_potential_adjoint(void* potential, const void* list, const double* positions, const double* cell,
-                                const double* gradient, double* forces, double* virial) {
-    static_cast<Potential*>(potential)->adjoint(positions, cell, *static_cast<const Neighbours*>(list), gradient,
-                                                forces, virial);
+int ionscape_potential_adjoint(void* potential, const void* list, const double* positions, const double* cell,
+                               const double* gradient, double* forces, double* virial) {
+    return ended([&] {
+        static_cast<Potential*>(potential)->adjoint(positions, cell, *static_cast<const Neighbours*>(list), gradient,
+                                                    forces, virial);
+    });
 }
 
-void ionscape_potential_rows(void* potential, const void* list, const double* positions, const double* cell,
-                             const double* inducing, const int* counts, const double* amplitudes, double* energy_row,
-                             double* force_rows, double* virial_rows) {
-    static_cast<Potential*>(potential)->rows(positions, cell, *static_cast<const Neighbours*>(list), inducing, counts,
-                                             amplitudes, energy_row, force_rows, virial_rows);
+int ionscape_potential_rows(void* potential, const void* list, const double* positions, const double* cell,
+                            const double* inducing, const int* counts, const double* amplitudes, double* energy_row,
+                            double* force_rows, double* virial_rows) {
+    return ended([&] {
+        static_cast<Potential*>(potential)->rows(positions, cell, *static_cast<const Neighbours*>(list), inducing,
+                                                 counts, amplitudes, energy_row, force_rows, virial_rows);
+    });
 }
 }

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <new>
+
 #if defined(__AVX512F__) || defined(__AVX__) || defined(__SSE2__)
 #include <immintrin.h>
 #endif
@@ -175,9 +177,10 @@ template <class T> struct Buffer {
     T* reserve(size_t n) {
         if (n > size) {
             free(data);
+            size = 0;
             const size_t bytes = (n * sizeof(T) + 2 * 64 + 63) / 64 * 64;
             data = static_cast<T*>(aligned_alloc(64, bytes));
-            if (!data) abort();
+            if (!data) throw std::bad_alloc();
             memset(data, 0, bytes);
             size = n;
         }
