@@ -118,11 +118,11 @@ def _claim(folder: Path, told: dict[str, Any]) -> None:
         with replacing(path) as part:
             part.write_text(text, encoding="utf-8")
         return
-    if path.read_text(encoding="utf-8") == text:
-        return
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-        changed = ", ".join(name for name in told if before.get(name) != json.loads(text)[name])
+        before, now = json.loads(path.read_text(encoding="utf-8")), json.loads(text)
+        if before == now:
+            return
+        changed = ", ".join(name for name in told if before.get(name) != now[name])
     except ValueError:
         changed = "the whole request"
     raise InputError(
