@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from ionscape.errors import InputError
+from ionscape.levels import chgnet
 from ionscape.levels.chgnet import FrozenCHGNet
 from ionscape.levels.devices import torch_device
 from ionscape.levels.registry import Level
@@ -59,8 +60,13 @@ def test_levels_tell_the_device_that_they_take(potential: str) -> None:
 
 @pytest.mark.usefixtures("gpu")
 def test_chgnet_loads_its_weights_to_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    monkeypatch.setattr("ionscape.levels.chgnet._load", lambda model, device: asked.append((model, device)))
+    asked, load = [], chgnet._load
+
+    def loaded(model: str, device: str) -> object:
+        asked.append((model, device))
+        return load(model, "cpu")
+
+    monkeypatch.setattr(chgnet, "_load", loaded)
     FrozenCHGNet()
     FrozenCHGNet(device="cpu")
     assert asked == [("0.3.0", "cuda"), ("0.3.0", "cpu")]

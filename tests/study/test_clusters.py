@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ionscape.dynamics import simulate
+from ionscape.dynamics import underway
 from ionscape.dynamics.settings import DynamicsSettings
 from ionscape.errors import InputError
 from ionscape.levels import allocation
@@ -275,7 +275,7 @@ def test_dynamics_stop_before_the_end_of_their_job_and_go_on(cells, toy, tmp_pat
     assert perform(run, str(whole.root), 1) == {"error": ""}
     asked = itertools.count(1)
     monkeypatch.setattr(allocation, "over", lambda: next(asked) % 9 == 0)
-    monkeypatch.setattr(simulate, "over", allocation.over)
+    monkeypatch.setattr(underway, "over", allocation.over)
     answers = [perform(run, str(pieces.root), 1)]
     while answers[-1].get("paused"):
         answers.append(perform(run, str(pieces.root), 1))
