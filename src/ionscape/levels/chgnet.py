@@ -70,8 +70,8 @@ class FrozenCHGNet(Calculator):
 
         super().calculate(atoms, properties, system_changes)
         graph = crystal_graph(self.atoms, *self._cutoffs, self._device)
-        strain = graph.lattice.new_zeros((3, 3), requires_grad=True)
-        shift = torch.zeros_like(graph.fractional, requires_grad=True)
+        strain = graph.vectors.new_zeros((3, 3), requires_grad=True)
+        shift = graph.vectors.new_zeros((len(self.atoms), 3), requires_grad=True)
         energy = self._network.energy(graph, strain, shift)
         gradient, strain_gradient = torch.autograd.grad(energy, [shift, strain])
         stress = strain_gradient.cpu().numpy().astype(float) / self.atoms.get_volume()

@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ionscape.errors import CalculationError
+from ionscape.errors import CalculationError, InputError
+from ionscape.structures.exchange import check_periodic
 
 #: Distance below which an atom is its own neighbour, Å.
 SAME = 1e-8
+#: Atomic number of the heaviest element that CHGNet has features of.
+HEAVIEST = 94
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,12 @@ class CrystalGraph:
 
     Attributes
     ----------
-    numbers, fractional, lattice
-        Atomic numbers (n,), fractional coordinates (n, 3), lattice vectors as rows (3, 3), Å.
-    centre, neighbour, images, pair
-        Of every directed bond: its atoms, the cell of the neighbour (bonds, 3) and the undirected bond.
+    numbers
+        Atomic numbers, (n,).
+    vectors
+        From the neighbour to the centre of every directed bond, Å, (bonds, 3).
+    centre, neighbour, pair
+        Of every directed bond: its atoms and the undirected bond.
     one_way
         A directed bond of every undirected one.
     corner, first, second
@@ -66,11 +71,9 @@ class CrystalGraph:
     """
 
     numbers: Tensor
-    fractional: Tensor
-    lattice: Tensor
+    vectors: Tensor
     centre: Owners
     neighbour: Owners
-    images: Tensor
     pair: Owners
     one_way: Tensor
     corner: Owners
@@ -82,13 +85,17 @@ class CrystalGraph:
 
 
 def crystal_graph(atoms: Atoms, bond_cutoff: float, angle_cutoff: float, device: str) -> CrystalGraph:
-    """Return the graph of `atoms`, which is periodic in three directions; cutoffs in Å.
+    """Return the graph of `atoms`; cutoffs in Å.
 
     Raises
     ------
+    InputError
+        If the atoms are not periodic in three directions, or one is of no element that CHGNet knows.
     CalculationError
         If an atom is isolated: nothing of the kind was in the training set.
     """
+    check_periodic(atoms)
+    _check_elements(atoms)
     count = len(atoms)
     centre, neighbour, images, lengths = _neighbours(atoms, bond_cutoff)
     lonely = np.flatnonzero(np.bincount(centre, minlength=count) == 0)
@@ -100,20 +107,16 @@ def crystal_graph(atoms: Atoms, bond_cutoff: float, angle_cutoff: float, device:
     pair, one_way = _pairs(centre, neighbour, images)
     first, second = _angles(centre, lengths, angle_cutoff)
     short, first_pair = np.unique(pair[first], return_inverse=True)
-
-    def single(array: NDArray[np.float64]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(device)
+    vectors = atoms.positions[centre] - atoms.positions[neighbour] - images @ atoms.cell.array
 
     def owners(of_row: NDArray[np.integer], number: int) -> Owners:
         return Owners.of(of_row, number, device)
 
     return CrystalGraph(
         numbers=torch.from_numpy(atoms.numbers.astype(np.int64)).to(device),
-        fractional=single(atoms.get_scaled_positions(wrap=False)),
-        lattice=single(np.array(atoms.cell)),
+        vectors=torch.from_numpy(vectors.astype(np.float32)).to(device),
         centre=owners(centre, count),
         neighbour=owners(neighbour, count),
-        images=single(images),
         pair=owners(pair, len(one_way)),
         one_way=torch.from_numpy(one_way).to(device),
         corner=owners(centre[first], count),
@@ -123,6 +126,19 @@ def crystal_graph(atoms: Atoms, bond_cutoff: float, angle_cutoff: float, device:
         first_pair=owners(first_pair, len(short)),
         second_pair=owners(np.searchsorted(short, pair[second]), len(short)),
     )
+
+
+def _check_elements(atoms: Atoms) -> None:
+    unknown = [
+        symbol for symbol, number in zip(atoms.symbols, atoms.numbers, strict=True) if not 0 < number <= HEAVIEST
+    ]
+    if unknown:
+        raise InputError(
+            f"the element {unknown[0]}",
+            where=str(atoms.info.get("filename", atoms.get_chemical_formula())),
+            expected="elements that CHGNet knows, H to Pu",
+            remedy="Take another level for this structure (see `ionscape levels`).",
+        )
 
 
 def _neighbours(atoms: Atoms, cutoff: float) -> tuple[NDArray[Any], ...]:

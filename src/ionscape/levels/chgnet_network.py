@@ -174,9 +174,8 @@ class SplitNetwork:
     def _embedded(self, graph: CrystalGraph, strain: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return radial functions of the undirected bonds, weights of short ones, features of the angles."""
         model, basis = self._model, self._model.bond_basis_expansion
-        lattice = graph.lattice + graph.lattice @ strain
-        places = graph.fractional @ lattice + shift
-        vectors = gather(places, graph.centre) - gather(places, graph.neighbour) - graph.images @ lattice
+        moved = gather(shift, graph.centre) - gather(shift, graph.neighbour)
+        vectors = graph.vectors + graph.vectors @ strain + moved
         lengths = torch.norm(vectors, dim=1)
         unit = vectors / lengths[:, None]
         of_pairs = torch.index_select(lengths, 0, graph.one_way)

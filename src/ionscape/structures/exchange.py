@@ -193,6 +193,17 @@ def to_structure(atoms: Atoms) -> Structure:
     """
     from pymatgen.core import Structure
 
+    check_periodic(atoms)
+    return Structure(
+        atoms.cell.array,
+        atoms.get_chemical_symbols(),
+        atoms.get_positions(),
+        coords_are_cartesian=True,
+    )
+
+
+def check_periodic(atoms: Atoms) -> None:
+    """Refuse ASE Atoms that are not periodic in three directions (`InputError`)."""
     if not all(atoms.pbc) or abs(np.linalg.det(atoms.cell.array)) < 1e-6:
         raise InputError(
             f"not periodic in three directions (pbc = {[bool(p) for p in atoms.pbc]})",
@@ -200,12 +211,6 @@ def to_structure(atoms: Atoms) -> Structure:
             expected="a three-dimensional periodic cell",
             remedy="Set a cell and pbc; for a slab include the vacuum in the cell.",
         )
-    return Structure(
-        atoms.cell.array,
-        atoms.get_chemical_symbols(),
-        atoms.get_positions(),
-        coords_are_cartesian=True,
-    )
 
 
 def fixed_coordinates(structure: Structure) -> np.ndarray | None:
