@@ -118,6 +118,25 @@ def test_numbers_that_are_not_finite_are_refused_where_they_stand() -> None:
     assert "not a finite number" in str(second)
 
 
+class Small(Numbers):
+    """A model whose memory holds two cells, and that one cell is too much for."""
+
+    def __call__(self, state: Any) -> dict[str, Any]:
+        if state.n_systems > 2 or (state.positions > 50).any():
+            message = "out of memory"
+            raise RuntimeError(message)
+        return super().__call__(state)
+
+
+@installed
+def test_more_cells_than_fit_are_evaluated_in_parts() -> None:
+    huge = alloy(9)
+    huge.positions[0] += 99
+    found = BatchedForces(Small(1.0)).evaluate([alloy(1), alloy(2), huge, alloy(3), alloy(4), alloy(5)])
+    assert [one["energy"] for place, one in enumerate(found) if place != 2] == [1.0] * 5
+    assert "out of memory" in str(found[2])
+
+
 @installed
 def test_models_in_single_precision_give_numbers_in_double_and_a_symmetric_stress() -> None:
     forces = BatchedForces(Numbers(2.0))
@@ -143,4 +162,4 @@ def test_missing_torchsim_is_named(level: Callable[..., Level], monkeypatch: pyt
 @installed
 def test_a_watched_potential_is_refused(level: Callable[..., Level]) -> None:
     with pytest.raises(InputError, match="watch_every"):
-        level(watch_every=5).batched(1)
+        level(watch_every=5).check_batched("option --batch")

@@ -290,6 +290,7 @@ def test_a_stopped_run_among_several_is_told_with_code_3(home: Path, capfd) -> N
         (("--batch", "--learn-from", "chgnet"), "--learn-from"),
         (("--learn-from", "chgnet", "--temperature-K", "300,600"), "2 temperatures"),
         (("--temperature-K", "300,300"), "--temperature-K"),
+        (("--temperature-K", "1000.001,1000.002"), "--temperature-K"),
         (("--temperature-K", "300,"), "--temperature-K"),
         (("--temperature-K", "300,-5"), "temperature_K"),
         (("--temperature-K", "nan,300"), "temperature_K"),

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from parsl.jobs.states import JobState, JobStatus
 
 from ionscape.dynamics import underway
 from ionscape.dynamics.settings import DynamicsSettings
@@ -181,6 +182,50 @@ def test_jobs_too_short_to_draw_anything_end_the_run(cells, toy, positions, tmp_
         lab.close()
     assert "longer wall_time_min is needed" in str(answer)
     assert len(list(pbs.glob("*.asked"))) <= 4
+
+
+class Jobs:
+    """Jobs of one pool, as Parsl tells of them."""
+
+    bad_state_is_set = False
+
+    def __init__(self) -> None:
+        self.blocks_to_job_id: dict[str, str] = {}
+        self.status_facade: dict[str, JobStatus] = {}
+        self.at_work, self.given_up = 0, ""
+
+    def submit(self, *names: str) -> None:
+        self.blocks_to_job_id |= {name: name for name in names}
+        self.status_facade |= {name: JobStatus(JobState.RUNNING) for name in names}
+
+    def end(self) -> None:
+        self.status_facade = {name: JobStatus(JobState.COMPLETED) for name in self.status_facade}
+
+    def connected_managers(self) -> list[dict[str, int]]:
+        return [{"tasks": self.at_work}]
+
+    def set_bad_state_and_fail_all(self, error: Exception) -> None:
+        self.given_up = str(error)
+
+
+def test_jobs_that_calculated_are_not_counted_when_they_end_together() -> None:
+    jobs = Jobs()
+    vigil = session.Vigil(jobs)
+    jobs.submit(*"abcdefgh")
+    vigil.renew()  # the last of their calculations has just stopped, before their wall time
+    jobs.end()
+    vigil.look()
+    assert not jobs.given_up
+    jobs.submit(*"ijklm")
+    vigil.look()
+    assert not jobs.given_up
+    jobs.end()
+    jobs.at_work = 1
+    vigil.look()
+    assert not jobs.given_up
+    jobs.at_work = 0
+    vigil.look()
+    assert "longer wall_time_min" in jobs.given_up
 
 
 def test_gpus_are_shared_out() -> None:

@@ -96,7 +96,7 @@ def repeats(text: str) -> tuple[int, int, int]:
 def temperatures(text: str) -> tuple[float, ...]:
     """Return one or more temperatures, K, as in ``600,900``, each once; argparse refuses anything else."""
     found = tuple(float(part) for part in text.split(","))
-    if len(set(found)) < len(found):
+    if len({f"{kelvin:g}" for kelvin in found}) < len(found):  # folders are named so
         raise ValueError
     return found
 

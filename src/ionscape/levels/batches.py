@@ -14,6 +14,8 @@ from ionscape.levels.devices import device_name
 from ionscape.units import Array
 
 DISTRIBUTION = "torch-sim-atomistic"
+#: What a model may raise of a cell that is astray, or of more cells than fit into the memory.
+_ASTRAY = (InputError, CalculationError, ValueError, ArithmeticError, RuntimeError, MemoryError)
 
 
 class BatchedForces:
@@ -51,10 +53,11 @@ class BatchedForces:
         """
         try:
             return self._together(cells)
-        except (InputError, CalculationError, ValueError) as error:
+        except _ASTRAY as error:
             if len(cells) == 1:
                 return [CalculationError(" ".join(str(error).split())[:200])]
-        return [self.evaluate([cell])[0] for cell in cells]
+        half = len(cells) // 2
+        return self.evaluate(cells[:half]) + self.evaluate(cells[half:])
 
     def _together(self, cells: Sequence[Any]) -> list[dict[str, Any] | CalculationError]:
         found = self._model(self._state(cells))

@@ -97,7 +97,9 @@ def crystal_graph(atoms: Atoms, bond_cutoff: float, angle_cutoff: float, device:
     check_periodic(atoms)
     _check_elements(atoms)
     count = len(atoms)
-    centre, neighbour, images, lengths = _neighbours(atoms, bond_cutoff)
+    places, lattice = atoms.get_scaled_positions(wrap=False), atoms.cell.array
+    places = (places - np.floor(places)) @ lattice  # far from the cell digits would be lost
+    centre, neighbour, images, lengths = _neighbours(places, lattice, bond_cutoff)
     lonely = np.flatnonzero(np.bincount(centre, minlength=count) == 0)
     if len(lonely):
         raise CalculationError(
@@ -107,7 +109,7 @@ def crystal_graph(atoms: Atoms, bond_cutoff: float, angle_cutoff: float, device:
     pair, one_way = _pairs(centre, neighbour, images)
     first, second = _angles(centre, lengths, angle_cutoff)
     short, first_pair = np.unique(pair[first], return_inverse=True)
-    vectors = atoms.positions[centre] - atoms.positions[neighbour] - images @ atoms.cell.array
+    vectors = places[centre] - places[neighbour] - images @ lattice
 
     def owners(of_row: NDArray[np.integer], number: int) -> Owners:
         return Owners.of(of_row, number, device)
@@ -141,11 +143,13 @@ def _check_elements(atoms: Atoms) -> None:
         )
 
 
-def _neighbours(atoms: Atoms, cutoff: float) -> tuple[NDArray[Any], ...]:
+def _neighbours(
+    places: NDArray[np.float64], lattice: NDArray[np.float64], cutoff: float
+) -> tuple[NDArray[Any], ...]:
     """Return atom, neighbour, cell of the neighbour (pairs, 3) and distance of all pairs, in order of the atom."""
     from pymatgen.optimization.neighbors import find_points_in_spheres
 
-    places, lattice = np.ascontiguousarray(atoms.positions), np.ascontiguousarray(atoms.cell, dtype=float)
+    places, lattice = np.ascontiguousarray(places), np.ascontiguousarray(lattice)
     found = find_points_in_spheres(places, places, cutoff, np.ones(3, dtype=np.int64), lattice, SAME)
     kept = ~((found[0] == found[1]) & (found[3] <= SAME))
     return tuple(array[kept] for array in found)
@@ -157,15 +161,18 @@ def _pairs(
     """Return the undirected bond of every directed one, and one directed bond of every undirected one."""
     cells = np.rint(images).astype(np.int64)
     wide = 2 * int(np.abs(cells).max(initial=0)) + 1
-    place = (cells[:, 0] * wide + cells[:, 1]) * wide + cells[
-        :, 2
-    ]  # odd in the cell: of the way back it is −place
+    place = (cells[:, 0] * wide + cells[:, 1]) * wide + cells[:, 2]  # of the way back it is −place
     turned = (centre > neighbour) | ((centre == neighbour) & (place < 0))
     low, high = np.where(turned, neighbour, centre), np.where(turned, centre, neighbour)
-    order = np.lexsort((turned, np.where(turned, -place, place), high, low))
+    bonds = np.stack([low, high, np.where(turned, -place, place)])
+    order = np.lexsort((turned, *bonds[::-1]))
+    there, back = order[::2], order[1::2]
+    if len(there) != len(back) or (bonds[:, there] != bonds[:, back]).any() or turned[there].any():
+        message = "a bond was found one way only: two atoms are at the cutoff of CHGNet to the last digit"
+        raise CalculationError(message)
     pair = np.empty(len(order), dtype=np.int64)
     pair[order] = np.arange(len(order)) // 2
-    return pair, order[::2].copy()
+    return pair, there.copy()
 
 
 def _angles(

@@ -129,6 +129,7 @@ class SplitNetwork:
 
     def __init__(self, model: Any) -> None:
         self._model = model
+        self._free_atoms = model.composition_model.fc.weight[0].cpu().numpy().astype(float)
         width = model.atom_fea_dim
         self._atoms = [SplitGate(layer.twoBody_atom, width) for layer in model.atom_conv_layers]
         self._bonds = [SplitGate(layer.twoBody_bond, width) for layer in model.bond_conv_layers]
@@ -169,7 +170,7 @@ class SplitNetwork:
 
     def free_atoms(self, graph: CrystalGraph) -> float:
         """Return the energy of the free atoms, eV, by CHGNet's linear composition model."""
-        return float(self._model.composition_model.fc.weight[0].double()[graph.numbers - 1].sum())
+        return float(self._free_atoms[graph.numbers.cpu().numpy() - 1].sum())
 
     def _embedded(self, graph: CrystalGraph, strain: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return radial functions of the undirected bonds, weights of short ones, features of the angles."""

@@ -142,7 +142,8 @@ class Level:
     def check_batched(self, where: str) -> None:
         """Raise `InputError` if this level evaluates no batches of cells here; `where` tells what asks for them.
 
-        Levels whose provider has a method ``torchsim_model(settings, threads)`` do, where TorchSim is installed.
+        Levels whose provider has a method ``torchsim_model(settings, threads)`` do, where TorchSim is installed;
+        one with a method ``check_batched(settings)`` refuses settings that batches cannot have.
         """
         from ionscape.potential.torchsim_model import require_torchsim
 
@@ -154,6 +155,9 @@ class Level:
                 remedy="Run without batches: runs then go side by side over the engine.",
             )
         require_torchsim(where)
+        check = getattr(_provider(self.name), "check_batched", None)
+        if check is not None:
+            check(dict(self.settings))
 
     def batched(self, threads: int) -> BatchedForces:
         """Return this level as it evaluates many cells at once, on at most `threads` threads of a processor.

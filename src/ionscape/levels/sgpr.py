@@ -85,6 +85,10 @@ class SparsePotential:
         _refuse_watching(chosen, device)
         return torch_calculator(read_model(self.path), device, chosen.precision)
 
+    def check_batched(self, settings: Mapping[str, Any]) -> None:
+        """Raise `InputError` if batches cannot have these settings."""
+        _refuse_watching(_settings(settings), "of a batch")
+
     def torchsim_model(self, settings: Mapping[str, Any], threads: int) -> Any:
         """Return the potential as a model of TorchSim, on a GPU where there is one unless ``device`` is set."""
         import torch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import tempfile
@@ -92,8 +93,7 @@ def _in_a_file(shape: tuple[int, int]) -> Array:
     size = 8 * math.prod(shape)
     try:
         with tempfile.TemporaryFile() as file:
-            if hasattr(os, "posix_fallocate"):  # a full disk is told here, not at a write into the map
-                os.posix_fallocate(file.fileno(), 0, size)
+            _reserve(file.fileno(), size)
             return np.memmap(file, dtype=float, mode="r+", shape=shape, order="F")
     except OSError as error:
         message = (
@@ -102,3 +102,13 @@ def _in_a_file(shape: tuple[int, int]) -> Array:
             "environments"
         )
         raise CalculationError(message) from None
+
+
+def _reserve(file: int, size: int) -> None:
+    """Take the space of a file, so that a full disk is told here and not at a write into the map."""
+    try:
+        os.posix_fallocate(file, 0, size)
+    except (AttributeError, OSError) as error:  # neither every system nor every file system can
+        if isinstance(error, OSError) and error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+            raise
+        os.truncate(file, size)

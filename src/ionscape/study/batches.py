@@ -24,12 +24,17 @@ if TYPE_CHECKING:
     from ionscape.dynamics.simulate import RunEnd
 
 
+#: Runs of one batch: each holds three files open.
+MOST_RUNS = 100
+
+
 def batches_of(requests: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return requests for runs as batches: one for all runs of a level."""
+    """Return requests for runs as batches: one for all runs of a level, up to `MOST_RUNS`."""
     levels: dict[str, list[dict[str, Any]]] = {}
     for request in requests:
         levels.setdefault(tasks.pace(request), []).append(request)
-    return [{"kind": tasks.BATCH, "level": runs[0]["level"], "runs": runs} for runs in levels.values()]
+    parts = [runs[k : k + MOST_RUNS] for runs in levels.values() for k in range(0, len(runs), MOST_RUNS)]
+    return [{"kind": tasks.BATCH, "level": runs[0]["level"], "runs": runs} for runs in parts]
 
 
 def keys_of(task: dict[str, Any]) -> list[str]:
@@ -49,10 +54,15 @@ def perform_batch(batch: dict[str, Any], store: Store, threads: int) -> dict[str
                 stop_if_over()
                 _run_together(left, store, threads)
     except AllocationEnd:
-        return {"error": "", "paused": True, "steps": sum(steps_so_far(store.working_folder(key)) for key in runs)}
+        return {"error": "", "paused": True, "steps": sum(_steps(key, store) for key in runs)}
     except Exception as error:  # noqa: BLE001  as `tasks.perform`
         return {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
     return {"error": ""}
+
+
+def _steps(key: str, store: Store) -> int:
+    """Return the steps of a run so far, whether it has ended or not."""
+    return int(store.read(key)["steps"]) if key in store else steps_so_far(store.working_folder(key))
 
 
 def _run_together(runs: list[dict[str, Any]], store: Store, threads: int) -> None:

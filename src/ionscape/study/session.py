@@ -65,15 +65,15 @@ class Vigil:
 
     def __init__(self, executor: Any) -> None:
         self._executor = executor
-        self._ended = 0
+        self._known: set[str] = set()
 
     def renew(self) -> None:
-        """Count from now on: a calculation of the pool ended or stopped in order, or none is waiting."""
-        self._ended = self._completed()
+        """Count jobs submitted from now on: a calculation of the pool ended or stopped in order, or none waits."""
+        self._known = set(self._executor.blocks_to_job_id)
 
     def look(self) -> None:
-        """Give up the calculations of the pool if `IN_VAIN` jobs ended since the renewal and none is at work."""
-        if self._completed() - self._ended < IN_VAIN or self._executor.bad_state_is_set:
+        """Give up the calculations of the pool if `IN_VAIN` jobs came and ended since and none is at work."""
+        if self._completed() < IN_VAIN or self._executor.bad_state_is_set:
             return
         if not any(manager["tasks"] for manager in self._executor.connected_managers()):
             self._executor.set_bad_state_and_fail_all(RuntimeError(NEVER_DRAWN))
@@ -81,7 +81,8 @@ class Vigil:
     def _completed(self) -> int:
         from parsl.jobs.states import JobState
 
-        return sum(status.state == JobState.COMPLETED for status in list(self._executor.status_facade.values()))
+        states = dict(self._executor.status_facade)
+        return sum(one.state == JobState.COMPLETED for job, one in states.items() if job not in self._known)
 
 
 class Session:
