@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-
 import numpy as np
 import pytest
 import torch
@@ -21,13 +18,9 @@ def calculator() -> FrozenCHGNet:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_equals_the_calculator_of_chgnet(model: str, lithia: Structure) -> None:
-    with contextlib.redirect_stdout(io.StringIO()):
-        from chgnet.model import CHGNet, CHGNetCalculator
-
-        peer = CHGNetCalculator(CHGNet.load(model_name=model, use_device="cpu", verbose=False), use_device="cpu")
+def test_equals_the_calculator_of_chgnet(model: str, lithia: Structure, chgnet_peer) -> None:
     ours, theirs = to_atoms(lithia), to_atoms(lithia)
-    ours.calc, theirs.calc = FrozenCHGNet(model, threads=1), peer
+    ours.calc, theirs.calc = FrozenCHGNet(model, threads=1), chgnet_peer(model)
     assert ours.get_potential_energy() == pytest.approx(theirs.get_potential_energy(), rel=1e-6)
     assert np.abs(theirs.get_forces()).max() > 0.1
     np.testing.assert_allclose(ours.get_forces(), theirs.get_forces(), rtol=1e-4, atol=2e-5)
@@ -35,16 +28,12 @@ def test_equals_the_calculator_of_chgnet(model: str, lithia: Structure) -> None:
     np.testing.assert_allclose(ours.get_stress(), theirs.get_stress(), rtol=1e-4, atol=2e-6)
 
 
-def test_equals_the_calculator_of_chgnet_in_the_host(calculator, li6zr2o7: Structure) -> None:
-    from chgnet.model import CHGNet, CHGNetCalculator
-
-    with contextlib.redirect_stdout(io.StringIO()):
-        peer = CHGNetCalculator(CHGNet.load(verbose=False, use_device="cpu"), use_device="cpu")
+def test_equals_the_calculator_of_chgnet_in_the_host(calculator, li6zr2o7: Structure, chgnet_peer) -> None:
     cell = li6zr2o7.get_primitive_structure()
     cell.perturb(0.1)
     cell.apply_strain([0.02, -0.01, 0.03])
     ours, theirs = to_atoms(cell), to_atoms(cell)
-    ours.calc, theirs.calc = calculator, peer
+    ours.calc, theirs.calc = calculator, chgnet_peer()
     assert ours.get_potential_energy() == pytest.approx(theirs.get_potential_energy(), rel=1e-6)
     np.testing.assert_allclose(ours.get_forces(), theirs.get_forces(), rtol=1e-4, atol=5e-5)
     np.testing.assert_allclose(ours.get_stress(), theirs.get_stress(), rtol=1e-4, atol=5e-6)

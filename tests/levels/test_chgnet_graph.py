@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-
 import numpy as np
 import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk
 from chgnet.graph import CrystalGraphConverter
-from chgnet.model import CHGNet, CHGNetCalculator
 
 from ionscape.errors import CalculationError, InputError
 from ionscape.levels.chgnet import FrozenCHGNet
@@ -73,12 +69,10 @@ def test_bonds_and_angles_are_those_of_chgnet(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", crystals())
-def test_energy_forces_and_stress_are_those_of_chgnet(name: str) -> None:
-    with contextlib.redirect_stdout(io.StringIO()):
-        peer = CHGNetCalculator(CHGNet.load(verbose=False, use_device="cpu"), use_device="cpu")
+def test_energy_forces_and_stress_are_those_of_chgnet(name: str, chgnet_peer) -> None:
     ours = crystals()[name]
     theirs = ours.copy()
-    ours.calc, theirs.calc = FrozenCHGNet(), peer
+    ours.calc, theirs.calc = FrozenCHGNet(), chgnet_peer()
     size = max(1.0, float(np.abs(theirs.get_forces()).max()))  # CHGNet rounds positions to single precision
     assert ours.get_potential_energy() == pytest.approx(theirs.get_potential_energy(), abs=2e-6 * len(ours) * size)
     np.testing.assert_allclose(ours.get_forces(), theirs.get_forces(), atol=5e-5 * size)

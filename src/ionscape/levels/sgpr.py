@@ -87,7 +87,8 @@ class SparsePotential:
 
     def check_batched(self, settings: Mapping[str, Any]) -> None:
         """Raise `InputError` if batches cannot have these settings."""
-        _refuse_watching(_settings(settings), "of a batch")
+        chosen = _settings(settings)
+        _refuse_watching(chosen, chosen.device)
 
     def torchsim_model(self, settings: Mapping[str, Any], threads: int) -> Any:
         """Return the potential as a model of TorchSim, on a GPU where there is one unless ``device`` is set."""
@@ -97,7 +98,6 @@ class SparsePotential:
 
         chosen = _settings(settings)
         device = torch_device(chosen.device if "device" in settings else AUTO, WHERE)
-        _refuse_watching(chosen, device)
         torch.set_num_threads(threads)
         return torchsim_model(read_model(self.path), device, chosen.precision)
 
